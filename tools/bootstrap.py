@@ -120,7 +120,7 @@ def prepare(group: str) -> Path:
     version = "%d.%d" % sys.version_info[:2]
     directory = BUILD / f"venv-{version}"
     stamp = directory / f"microdot-{group}.stamp"
-    with _locked(directory.with_suffix(".lock")):
+    with _locked(directory.with_name(directory.name + ".lock")):
         wanted = _fingerprint(group)
         if stamp.exists() and stamp.read_text() == wanted:
             return directory

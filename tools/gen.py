@@ -75,7 +75,7 @@ def core_pyproject(text: str, known: Sequence[Package]) -> str:
 
 def root_pyproject(text: str, known: Sequence[Package]) -> str:
     """Return the root's pyproject.toml with mypy_path brought up to date."""
-    paths = ["tools/typings", "tools", *(f"packages/{package.name}/src" for package in known)]
+    paths = ["tools/typings", "tools", "tests", *(f"packages/{package.name}/src" for package in known)]
     body = "".join(f'    "{path}",\n' for path in paths)
     found, count = re.subn(r"(?ms)^mypy_path = \[\n.*?^\]$", f"mypy_path = [\n{body}]", text)
     if count != 1:
@@ -178,6 +178,8 @@ def main() -> int:
         print(f"gen: {line}", file=sys.stderr)
     if options.check and stale:
         print("gen: run `python tools/gen.py` and commit what it writes", file=sys.stderr)
+    if not stale and not trouble:
+        print(f"{len(wanted)} files are up to date")
     return 1 if trouble or (options.check and stale) else 0
 
 

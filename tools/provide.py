@@ -139,7 +139,7 @@ def provide(name: str) -> Path:
     launcher = folder / name
     if launcher.exists():
         return launcher
-    with locked(folder.with_suffix(".lock")):
+    with locked(folder.with_name(folder.name + ".lock")):
         if launcher.exists():
             return launcher
         try:

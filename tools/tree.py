@@ -15,6 +15,7 @@ The output directory is made anew each time.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -28,9 +29,8 @@ def make_tree(out: Path, chosen: list[Package], *, copy: bool = False, mpy: bool
     Raises:
         ValueError: two packages own the same file.
     """
-    target = out / IMPORT_NAME
-    if target.exists():
-        shutil.rmtree(target)
+    final = out / IMPORT_NAME
+    target = out / f".{IMPORT_NAME}-{os.getpid()}"
     owners: dict[str, str] = {}
     for package in chosen:
         for name in package.board_files() if copy or mpy else package.files():
@@ -46,6 +46,10 @@ def make_tree(out: Path, chosen: list[Package], *, copy: bool = False, mpy: bool
                 shutil.copyfile(source, destination)
             else:
                 destination.symlink_to(source)
+    # Swapped in when complete: another command may be importing from it.
+    if final.exists():
+        shutil.rmtree(final)
+    target.rename(final)
     return len(owners)
 
 

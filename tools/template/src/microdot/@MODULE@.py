@@ -1,0 +1,28 @@
+"""@DESCRIPTION@."""
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):  # type: ignore[no-untyped-def]
+        return value
+
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from microdot import Microdot, Request, Response
+
+
+class @CLASS@:
+    """@DESCRIPTION@: `app.install(@CLASS@())`."""
+
+    def setup(self, app: "Microdot") -> None:
+        """Register the hooks; `app.install` calls this.
+
+        Args:
+            app: the application. One object may be set up on several.
+        """
+        app.on("after", self._after)
+
+    async def _after(self, request: "Request", response: "Response") -> None:
+        response.headers["X-@CLASS@"] = "1"
