@@ -1,16 +1,12 @@
 """@DESCRIPTION@."""
 
-try:
-    from micropython import const
-except ImportError:
-
-    def const(value):  # type: ignore[no-untyped-def]
-        return value
-
+from .runtime import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from microdot import Microdot, Request, Response
+    from .app import Microdot
+    from .request import Request
+    from .response import Response
 
 
 class @CLASS@:
