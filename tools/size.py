@@ -316,6 +316,44 @@ def lay_out(label: str, packages: list[Package], build: Path) -> Tree:
     return Tree(label, packages, next(p for p in packages if p.name == project.CORE), mpy, py, sizes)
 
 
+def parts_of(mpy: Path) -> tuple[int, int, int]:
+    """Return the bytes that names, constants and code take in a .mpy file (format version 6)."""
+    data = mpy.read_bytes()
+    at = 4  # "M", version, flags, small-integer bits
+
+    def number() -> int:
+        nonlocal at
+        value = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value = value << 7 | byte & 127
+            if byte < 128:
+                return value
+
+    def skip_constant() -> None:
+        nonlocal at
+        kind = data[at]
+        at += 1
+        if kind == 10:  # a tuple
+            for _ in range(number()):
+                skip_constant()
+        elif kind > 4:  # below: None, False, True, Ellipsis and the function table, without data
+            size = number()
+            at += size + (kind in (5, 6))  # str and bytes end in a zero
+
+    names, constants = number(), number()
+    start = at
+    for _ in range(names):
+        size = number()
+        if not size & 1:  # odd: one of the names that the interpreter has anyway
+            at += (size >> 1) + 1
+    middle = at
+    for _ in range(constants):
+        skip_constant()
+    return middle - start, at - middle, len(data) - at
+
+
 def micropython(bits: int, given: str | None) -> str:
     """Return the executable of MicroPython's unix build with words of so many bits."""
     if given:
@@ -960,13 +998,13 @@ def report(
             ]
         )
     resident = ours.loaded_by_hello()
-    modules = [["module of core", "source", ".mpy", "loaded by hello"]]
+    modules = [["module of core", "source", ".mpy", "names", "constants", "code", "loaded by hello"]]
     for path, source in ours.tree.core.files.items():
         loaded = _module(path) in resident
-        result["modules"][path] = {"mpy": ours.tree.sizes[path], "loaded": loaded}
-        modules.append(
-            [path, shown(source.stat().st_size), shown(ours.tree.sizes[path]), "yes" if loaded else "no"]
-        )
+        mpy, parts = ours.tree.sizes[path], parts_of(ours.tree.mpy / path.replace(".py", ".mpy"))
+        result["modules"][path] = {"mpy": mpy, "parts": parts, "loaded": loaded}
+        figures_of = map(shown, (source.stat().st_size, mpy, *parts))
+        modules.append([path, *figures_of, "yes" if loaded else "no"])
     return result, "\n\n".join(map(table, (rows, packages, modules)))
 
 
