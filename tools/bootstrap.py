@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -102,13 +103,20 @@ def pip(directory: Path, *arguments: str) -> None:
     _run([str(python_in(directory)), "-m", "pip", "--disable-pip-version-check", "install", "-q", *arguments])
 
 
-def _fingerprint(group: str) -> str:
+def _members() -> list[Path]:
+    return sorted(path.parent for path in (ROOT / "packages").glob("*/pyproject.toml"))
+
+
+def _description(group: str) -> dict[str, object]:
     """Return what an up-to-date environment was made from."""
-    digest = hashlib.sha256(f"{sys.version} {group}".encode())
-    for path in [ROOT / "pyproject.toml", *sorted((ROOT / "packages").glob("*/pyproject.toml"))]:
-        digest.update(path.relative_to(ROOT).as_posix().encode())
+    digest = hashlib.sha256(group.encode())
+    for path in [ROOT / "pyproject.toml", *(member / "pyproject.toml" for member in _members())]:
         digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return {
+        "python": sys.version,
+        "sources": digest.hexdigest(),
+        "packages": [member.name for member in _members()],
+    }
 
 
 def prepare(group: str) -> Path:
@@ -119,26 +127,26 @@ def prepare(group: str) -> Path:
     """
     version = "%d.%d" % sys.version_info[:2]
     directory = BUILD / f"venv-{version}"
-    stamp = directory / f"microdot-{group}.stamp"
+    stamp = directory / f"microdot-{group}.json"
     with _locked(directory.with_name(directory.name + ".lock")):
-        wanted = _fingerprint(group)
-        if stamp.exists() and stamp.read_text() == wanted:
+        wanted = _description(group)
+        had = json.loads(stamp.read_text()) if stamp.exists() else None
+        if had == wanted:
             return directory
         start = time.monotonic()
-        say(f"making {os.path.relpath(directory, ROOT)}: hatch and what else pyproject.toml lists under `{group}`")
-        # A new package or a removed one: pip leaves what is no longer wanted, so the environment is made anew. The smaller group
-        # may be installed over: it is part of the larger one.
-        if stamp.exists() or not python_in(directory).exists():
-            make_venv(directory, sys.executable)
+        say(f"{os.path.relpath(directory, ROOT)} gets hatch and what else pyproject.toml lists under `{group}`")
+        # pip installs over what is there; it cannot know that a package has left the repository.
+        stale = had and (had["python"] != wanted["python"] or set(had["packages"]) - {path.name for path in _members()})
+        if stale or not python_in(directory).exists():
+            make_venv(directory)
             # --group needs pip 25.1
             pip(directory, "--upgrade", "pip>=25.1")
         pip(directory, "--group", group)
         if group == "dev":
-            members = sorted(path.parent for path in (ROOT / "packages").glob("*/pyproject.toml"))
-            editable = [word for member in members for word in ("-e", str(member))]
+            editable = [word for member in _members() for word in ("-e", os.path.relpath(member, ROOT))]
             # hatchling and editables are installed already: no isolated environment for each package
             pip(directory, "--no-build-isolation", "--no-deps", *editable)
-        stamp.write_text(wanted)
+        stamp.write_text(json.dumps(wanted))
         say(f"done in {time.monotonic() - start:.0f} s")
     return directory
 

@@ -120,7 +120,9 @@ def steps() -> list[Step]:
             "build",
             "every wheel, the mip index and the board tree",
             lambda: [
-                [*hatch, "build", "--all", "--clean"],
+                # hatch's own --clean, with --all, removes what it has built of the member before
+                _python("-c", "import shutil; shutil.rmtree('dist', ignore_errors=True)"),
+                [*hatch, "build", "--all"],
                 _python("tools/mip.py"),
                 _python("tools/tree.py", "--mpy", "--out", "build/board"),
             ],

@@ -5,7 +5,8 @@
 
 mip cannot choose among versions, so all packages have the same one and require exactly each other's. This writes the version and the
 pins into every packages/*/pyproject.toml, folds news/*.md into CHANGELOG.md and deletes them, and runs tools/gen.py. Look at the
-difference, run `python3 tools/check.py`, commit, tag; then `hatch build --all --clean` and `python tools/mip.py --keep --out INDEX` make what is to be published.
+difference, run `python3 tools/check.py`, commit, tag;
+then `python3 tools/check.py build` leaves the wheels in dist/, and `python tools/mip.py --keep --out INDEX` adds them to a published index.
 """
 
 from __future__ import annotations

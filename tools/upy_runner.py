@@ -3,15 +3,19 @@
     micropython upy_runner.py TEST_FILE MODULE_PATH... [-k WORD]
 
 MODULE_PATH are the directories to import from, in order. Every function `test_*` runs in the order of the file,
-coroutines under asyncio.run. The dialect is MicroPython's: no typing, no inspect. Exit code 1 when a test failed or the
+coroutines under asyncio.run. The dialect is MicroPython's. Exit code 1 when a test failed or the
 file could not be imported, 3 when it holds no test.
 """
 
 import gc
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def _tests(path):
+
+def _tests(path: str) -> "list[str]":
     # MicroPython's dictionaries are unordered: the order of the file is in its text.
     names = []
     with open(path) as source:
@@ -23,7 +27,7 @@ def _tests(path):
     return names
 
 
-def _run(function):
+def _run(function: "Any") -> None:
     result = function()
     if hasattr(result, "send"):  # a coroutine; MicroPython's are generators
         import asyncio
@@ -35,7 +39,7 @@ def _run(function):
                 asyncio.new_event_loop()  # no task of one test runs in the next
 
 
-def _print_exception(error):
+def _print_exception(error: BaseException) -> None:
     if hasattr(sys, "print_exception"):
         sys.print_exception(error)
     else:
@@ -44,7 +48,7 @@ def _print_exception(error):
         traceback.print_exception(type(error), error, error.__traceback__)
 
 
-def main(path, module_path, word):
+def main(path: str, module_path: "list[str]", word: str) -> int:
     """Run the file; return the exit code."""
     directory, _, filename = path.rpartition("/")
     # The runner's own directory is first on the path, and holds modules that are not for tests.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ def wheels(members: list[Package]) -> dict[str, Path]:
     dist = Path(os.environ.get("MICRODOT_DIST", ""))
     if not os.environ.get("MICRODOT_DIST"):
         dist = DIST
-        run([sys.executable, "-m", "hatch", "build", "--all", "--clean"], cwd=ROOT, timeout=300)
+        shutil.rmtree(dist, ignore_errors=True)
+        run([sys.executable, "-m", "hatch", "build", "--all"], cwd=ROOT, timeout=300)
     found = {}
     for package in members:
         (found[package.name],) = dist.glob(f"{package.name.replace('-', '_')}-{package.version}-*.whl")

@@ -47,7 +47,7 @@ class Environment:
 
     def pip(self, *arguments: str | Path) -> str:
         """Run pip on this environment; return its output."""
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", self.python]
+        pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", self.python]
         return run([*pip, *arguments], cwd=self.directory)
 
     def run(self, *arguments: str | Path, code: int | None = 0) -> str:
@@ -57,5 +57,6 @@ class Environment:
     def mypy(self, path: Path, code: int | None = 0) -> str:
         """Check a file with mypy --strict, against what is installed here; return its output."""
         cache = self.directory / "mypy"
-        options = ["--strict", "--python-executable", self.python, "--cache-dir", cache, "--config-file", os.devnull]
+        options: list[str | Path] = ["--strict", "--python-executable", self.python]
+        options += ["--cache-dir", cache, "--config-file", os.devnull]
         return run([sys.executable, "-m", "mypy", *options, path], cwd=self.directory, code=code)

@@ -55,13 +55,13 @@ room = Room()
 
 def state() -> "dict[str, object]":
     """Return everything that the page shows."""
-    memory = gc.mem_free() if sys.implementation.name == "micropython" else None
+    mem_free = getattr(gc, "mem_free", None)  # MicroPython's
     return {
         "sensors": room.readings(),
         "heater": room.heater,
         "uptime": int(time.time() - room.started),
         "runtime": sys.implementation.name + " " + ".".join(str(part) for part in sys.implementation.version[:2]),
-        "free": memory,
+        "free": mem_free() if mem_free else None,
     }
 
 
