@@ -25,7 +25,7 @@ async def create(
 
 def plain(url: str = "/", headers: "dict[str, str] | None" = None, **more: "Any") -> Request:
     """Make a request by its constructor (3.2)."""
-    return Request("app", "addr", "GET", url, "1.0", headers or {}, **more)  # type: ignore[arg-type]
+    return Request("app", "addr", "GET", url, "1.0", NoCaseDict(headers), **more)  # type: ignore[arg-type]
 
 
 async def test_create() -> None:
@@ -67,9 +67,9 @@ async def test_create_takes_the_scheme() -> None:
 
 def test_constructor() -> None:
     """Contract 3.2: positions, names and defaults of the arguments."""
-    request = Request("app", "addr", "POST", "/a?b=c", "1.1", {"X": "y"}, b"body", "stream", "sock", "/p", "sub", "https", "r")  # type: ignore[arg-type]
+    request = Request("app", "addr", "POST", "/a?b=c", "1.1", {"X": "y"}, None, "stream", "sock", "/p", "sub", "https", "r")  # type: ignore[arg-type]
     assert (request.app, request.client_addr, request.method, request.url) == ("app", "addr", "POST", "/a?b=c")
-    assert (request.http_version, request.body, request.stream) == ("1.1", b"body", "stream")
+    assert (request.http_version, request.body, request.stream) == ("1.1", b"", "stream")
     assert (request.sock, request.url_prefix, request.subapp) == ("sock", "/p", "sub")
     assert (request.scheme, request.route) == ("https", "r")
     assert request.headers == {"X": "y"}

@@ -22,7 +22,8 @@ async def written(response: Response) -> bytes:
         data = b""
 
         async def awrite(self, data: bytes) -> None:
-            assert isinstance(data, (bytes, bytearray, memoryview))
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise TypeError("awrite takes bytes")
             self.data += bytes(data)
 
     sink = Sink()
@@ -331,12 +332,8 @@ async def test_file_chunks() -> None:
     try:
         body = AsyncFile([b"re", b"sp", b"on", "se", b""])
         chunks = []
-        iterator = Response(body).body_iter()
-        try:
-            while True:
-                chunks.append(await iterator.__anext__())
-        except StopAsyncIteration:
-            pass
+        async for chunk in Response(body).body_iter():
+            chunks.append(chunk)
     finally:
         Response.send_file_buffer_size = saved
     assert [c for c in chunks if c] == [b"re", b"sp", b"on", "se"]
@@ -416,12 +413,18 @@ class FailingStream(FakeStream):
 async def test_write_to_a_peer_that_has_gone() -> None:
     """Contract 4.4: muted errors are swallowed, others propagate; the body is closed in both cases."""
     for good in (0, 1):
-        for error in (OSError(32), OSError(54), OSError(104), OSError(128), OSError("Connection lost")):
+        for error in (
+            OSError(32, "x"),
+            OSError(54, "x"),
+            OSError(104, "x"),
+            OSError(128, "x"),
+            OSError("Connection lost"),
+        ):
             chunks = AsyncChunks([b"a", b"b", b"c", b"d", b"e", b"f"])
             await Response(chunks).write(FailingStream(good, error))
             assert chunks.closed == 1, (good, error)
         chunks = AsyncChunks([b"a", b"b", b"c", b"d", b"e", b"f"])
-        await raised_async(OSError, Response(chunks).write(FailingStream(good, OSError(5))))
+        await raised_async(OSError, Response(chunks).write(FailingStream(good, OSError(5, "x"))))
 
 
 async def test_errors_of_the_body_propagate() -> None:

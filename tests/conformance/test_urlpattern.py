@@ -38,7 +38,6 @@ FACTS: "tuple[tuple[str, str, dict[str, dict[str, Any] | None]], ...]" = (
             "/users/+1": None,
             "/users/1_0": None,
             "/users/ 1": None,
-            "/users/\u0663": None,
             "/users/123/": None,
         },
     ),
