@@ -1,0 +1,384 @@
+"""What CPython does its own way: sockets by asyncio's protocols, threads for plain functions, clocks, tracebacks.
+
+`_micropython.py` offers the same names for boards; `runtime.py` chooses.
+"""
+
+import asyncio
+import errno
+import inspect
+import re
+import sys
+import time
+import traceback
+from contextvars import copy_context
+from functools import partial
+from http import HTTPStatus
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ssl import SSLContext
+
+    from .server import Server
+
+T = TypeVar("T")
+
+# Defaults of the settings that differ between a board and a server; docs/design.md lists them all.
+MAX_CONNECTIONS = 512
+HEAD_TIMEOUT = 20
+BODY_TIMEOUT = 30
+WRITE_TIMEOUT = 30
+IDLE_TIMEOUT = 5
+STOP_TIMEOUT = 10
+MAX_HEAD_LENGTH = 16384
+MAX_HEADERS = 100
+FILE_BLOCK = 65536  # bytes per read of a file; larger ones make asyncio copy what the socket did not take
+DRAIN_LENGTH = 65536  # bytes of an unread body that are read and dropped to keep a connection
+LINGER = 8  # quarters of a second in which a client may read an answer that it did not wait for
+MEMO = True  # connections remember their last header block, as clients repeat it
+
+# Received bytes that may wait for somebody to read them, and chunks of a stream that wait for one common write.
+_READ_AHEAD = 65536
+_WRITE_TOGETHER = 16384
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+def const(value: T) -> T:
+    """Return `value`: on a board the compiler folds it instead."""
+    return value
+
+
+def is_text(line: bytes) -> bool:
+    """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
+    return _CONTROL(line) is None
+
+
+def reason(status_code: int) -> str:
+    """Return the phrase of a status, `N/A` for an unknown one."""
+    return _REASONS.get(status_code, "N/A")
+
+
+def print_exception(exc: BaseException) -> None:
+    """Print the traceback of `exc` to stderr."""
+    traceback.print_exception(type(exc), exc, exc.__traceback__)
+
+
+def iscoroutine(obj: object) -> bool:
+    """Tell whether `obj` is something that a handler returned to be awaited."""
+    return inspect.iscoroutine(obj)
+
+
+def check_call(function: "Callable[..., Any]", count: int) -> None:
+    """Raise TypeError when `function` cannot be called with `count` positional arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions do not tell
+        return
+    signature.bind(*(None,) * count)
+
+
+def is_async(function: "Callable[..., Any]") -> bool:
+    """Tell whether calling `function` gives a coroutine."""
+    if type(function) is FunctionType:  # asked for every hook of every request
+        return function.__code__.co_flags & inspect.CO_COROUTINE != 0
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+
+
+def _in_thread(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as exc:  # a future cannot hold it: the request would wait for ever
+        raise RuntimeError("the handler raised StopIteration") from exc
+
+
+async def call(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any:
+    """Call a plain function in a thread, so that it may block, with the context variables of the caller."""
+    run = partial(copy_context().run, _in_thread, function, *args, **kwargs)
+    result = await asyncio.get_running_loop().run_in_executor(None, run)
+    if inspect.iscoroutine(result):  # a lambda or partial around a coroutine function
+        result = await result
+    return result
+
+
+def utc() -> "tuple[int, ...] | None":
+    """Return the time as a tuple for `http_date()`."""
+    return time.gmtime()
+
+
+class Link(asyncio.Protocol):
+    """One socket: bytes in `buffer`, bytes out by `write()`, and somebody who waits for either.
+
+    `server.Connection` builds on it. One task reads; the sweeper of the server may end any wait by `expire()`.
+    """
+
+    buffer = b""  # received and not yet used
+    eof = False  # the peer will send no more
+    gone = False  # the socket is closed
+    blocked = False  # the peer does not take what we write
+    task: "asyncio.Task[Any]"
+    server: "Server"
+    transport: asyncio.Transport
+    streaming = False  # a body is being produced: when the peer goes, the task is cancelled
+    _reader: "asyncio.Future[None] | None" = None
+    _writer: "asyncio.Future[None] | None" = None
+    _read_paused = False
+    _chunks: "list[bytes] | None" = None
+    _chunks_length = 0
+    _unsent = 0  # bytes that the socket had not taken when a wait for it began
+
+    async def run(self) -> None:
+        """Serve the connection; `server.Connection` has it."""
+        raise NotImplementedError
+
+    def opened(self) -> bool:
+        """Join the server; False when it has no room."""
+        raise NotImplementedError
+
+    def closed(self) -> None:
+        """Leave the server."""
+        raise NotImplementedError
+
+    def __init__(self, server: "Server") -> None:
+        self.server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.loop = asyncio.get_running_loop()
+        if not self.opened():
+            self._refuse()
+            return
+        self.task = self.loop.create_task(self.run())
+
+    def _refuse(self) -> None:
+        # A client that is still sending would lose the answer to a reset: say it, then give it a moment to read.
+        from .server import BUSY
+
+        self.transport.write(BUSY)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(1, self.transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self.buffer:
+            data = self.buffer + data
+        self.buffer = data
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+        if len(data) > _READ_AHEAD and not self._read_paused:
+            self._read_paused = True
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        self.eof = True
+        self._wake()
+        return self.transport.get_extra_info("sslcontext") is None  # a half-closed client still wants its answer
+
+    def connection_lost(self, exc: "Exception | None") -> None:
+        self.eof = self.gone = True
+        self.closed()
+        self._wake()
+        writer = self._writer
+        if writer is not None and not writer.done():
+            writer.set_exception(ConnectionResetError(errno.ECONNRESET, "Connection lost"))
+
+    def _wake(self) -> None:
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+        if self.streaming:  # nobody may be reading, writing or even awake: the body's producer is to end now
+            self.streaming = False
+            self.task.cancel()
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        writer = self._writer
+        if writer is not None and not writer.done():
+            writer.set_result(None)
+
+    async def fill(self) -> bool:
+        """Wait for more bytes in `buffer`; False at the end.
+
+        Raises:
+            HTTPException: 408 when the deadline of the phase passed.
+        """
+        if self.eof:
+            return False
+        if self._read_paused:
+            self._read_paused = False
+            self.transport.resume_reading()
+        before = len(self.buffer)
+        self._reader = self.loop.create_future()
+        await self._reader
+        return len(self.buffer) > before
+
+    def write(self, data: bytes) -> bool:
+        """Send `data`; True when the caller should `await drain()` before the next.
+
+        Raises:
+            OSError: the peer has gone.
+        """
+        if self.gone:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
+        self.transport.write(data)
+        return self.blocked
+
+    def write_soon(self, data: bytes) -> bool:
+        """Send `data` together with what else is written in this turn of the loop; True as for `write()`.
+
+        Many small chunks then leave in one packet, and none later than the loop would have slept.
+        """
+        if self.gone:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
+        if self._chunks is None:
+            self._chunks = [data]
+            self._chunks_length = len(data)
+            self.loop.call_soon(self._flush)
+        else:
+            self._chunks.append(data)
+            self._chunks_length += len(data)
+        if self._chunks_length > _WRITE_TOGETHER:
+            self._flush()
+            return True  # also lets others run, when the chunks come without a pause
+        return self.blocked
+
+    def _flush(self) -> None:
+        if self._chunks is not None and not self.gone:
+            self.transport.write(b"".join(self._chunks))
+        self._chunks = None
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough.
+
+        Raises:
+            OSError: the peer has gone, or took nothing within the deadline.
+        """
+        self._flush()
+        if not self.blocked:
+            await asyncio.sleep(0)
+            return
+        self._unsent = self.transport.get_write_buffer_size()
+        self._writer = self.loop.create_future()
+        await self._writer
+
+    def expire(self, exc: Exception) -> None:
+        """End a wait whose deadline has passed: `exc` for a reader, an abort for a writer that made no progress."""
+        if self.blocked or self.transport.is_closing():
+            unsent = self.transport.get_write_buffer_size()
+            if unsent < self._unsent:
+                self._unsent = unsent
+                self.server.writing(self)
+            else:
+                self.transport.abort()
+        elif self._reader is not None and not self._reader.done():
+            self._reader.set_exception(exc)
+
+    def half_close(self) -> None:
+        """Tell the peer that no more will come, and go on reading."""
+        self._flush()
+        if not self.gone and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """Send what is left, then close; the sweeper aborts it when the peer does not take that."""
+        self._flush()
+        self._unsent = self.transport.get_write_buffer_size()
+        self.server.writing(self)
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
+    def watch(self) -> None:
+        """Nothing to do: the loop tells when the peer goes."""
+
+    def info(self, name: str, default: Any = None) -> Any:
+        """Ask the transport for `peername`, `sslcontext`, …"""
+        return self.transport.get_extra_info(name, default)
+
+
+class Listener:
+    """The listening sockets of one server."""
+
+    sockets: "asyncio.Server | None" = None
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+
+    async def open(
+        self,
+        link: "Callable[[Server], Link]",
+        host: str,
+        port: int,
+        ssl: "SSLContext | None",
+        start_serving: bool,
+    ) -> None:
+        """Bind and, with `start_serving`, accept."""
+        self.sockets = await self._loop.create_server(
+            lambda: link(self._server), host, port, ssl=ssl, backlog=512, start_serving=start_serving
+        )
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self.sockets is not None:
+            self.sockets.close()
+
+    def call(self, function: "Callable[[], None]") -> None:
+        """Call `function` in the loop's thread, from whichever thread this is."""
+        self._loop.call_soon_threadsafe(function)
+
+
+async def sleep_ms(milliseconds: int) -> None:
+    """Sleep."""
+    await asyncio.sleep(milliseconds / 1000)
+
+
+def run(main: "Callable[[], Any]", stop: "Callable[[], None]") -> None:
+    """Run the coroutine function `main` in a new loop; SIGTERM calls `stop` where the system allows it."""
+
+    async def body() -> None:
+        import signal
+
+        try:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        except (NotImplementedError, RuntimeError, ValueError):
+            pass  # Windows, or not the main thread
+        await main()
+
+    asyncio.run(body())
+
+
+_tasks: "set[asyncio.Task[Any]]" = set()
+
+
+def in_background(main: "Any", server: "Server") -> "asyncio.Server":
+    """Start the coroutine `main` beside the listening sockets of `server`, and return those."""
+    task = asyncio.get_running_loop().create_task(main)
+    _tasks.add(task)  # the loop itself keeps only weak references
+    task.add_done_callback(_tasks.discard)
+    sockets: asyncio.Server = server.listener.sockets
+    return sockets
+
+
+def check_install() -> None:
+    """Warn when Microdot's own distribution, which owns the same import name, is installed too."""
+    try:
+        from ._conflict import warn_if_shadowed
+    except ImportError:
+        return
+    warn_if_shadowed()
+
+
+if sys.platform == "win32":  # pragma: no cover
+    DISCONNECTED = [errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, 10053, 10054]
+else:
+    DISCONNECTED = [32, 54, 104, 128, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT]

@@ -1,0 +1,208 @@
+"""Names that only programs written for Microdot use. Nothing else in this package imports this module."""
+
+from .errors import allowed, error_response, mro as mro
+from .head import HTTPException as HTTPException
+from .outgoing import BodyIterator
+from .request import Request
+from .response import Response
+from .runtime import const, port
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .app import Microdot
+
+#: Numbers of the OSErrors that mean that the client has gone.
+MUTED_SOCKET_ERRORS = [32, 54, 104, 128]
+
+
+async def invoke_handler(handler: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":
+    """Call a handler: a coroutine function in the loop, another on CPython in a thread."""
+    if port.is_async(handler):
+        return await handler(*args, **kwargs)
+    return await port.call(handler, *args, **kwargs)
+
+
+def iscoroutine(obj: object) -> bool:
+    """Tell whether `obj` is a coroutine."""
+    return port.iscoroutine(obj)
+
+
+def print_exception(exc: BaseException) -> None:
+    """Print a traceback."""
+    port.print_exception(exc)
+
+
+async def create_request(
+    app: "Microdot", reader: "Any", writer: "Any", client_addr: "Any", scheme: "str | None"
+) -> "Request | None":
+    """Do what `Request.create()` says.
+
+    Raises:
+        ValueError: a line is too long or malformed.
+    """
+    from .datastructures import NoCaseDict
+
+    async def read_line() -> str:
+        line: bytes = await reader.readline()
+        if len(line) > Request.max_readline:
+            raise ValueError("line too long")
+        return line.strip().decode()
+
+    line = await read_line()
+    if not line:
+        return None
+    method, url, version = line.split()
+    version = version.split("/", 1)[1]
+    headers = NoCaseDict()
+    while True:
+        line = await read_line()
+        if not line:
+            break
+        name, value = line.split(":", 1)
+        headers[name] = value.strip()
+    length = int(headers.get("Content-Length", "0"))
+    body = b""
+    stream = None
+    if length and length <= Request.max_body_length:
+        body = await reader.readexactly(length)
+    elif length:
+        stream = reader
+    request = Request(
+        app, client_addr, method, url, version, headers, body, stream, (reader, writer), scheme=scheme
+    )
+    request._length = length
+    if stream is not None:
+        request.set_stream(stream)
+    return request
+
+
+def complete(response: Response) -> None:
+    """Do what `Response.complete()` says."""
+    headers = response.headers
+    if isinstance(response.body, bytes) and "Content-Length" not in headers:
+        headers["Content-Length"] = str(len(response.body))
+    if "Content-Type" not in headers:
+        headers["Content-Type"] = response.content_type()
+
+
+async def write(response: Response, stream: "Any") -> None:
+    """Do what `Response.write()` says."""
+    response.complete()
+    chunks = None
+    try:
+        reason = response.reason
+        if reason is None:
+            reason = "OK" if response.status_code == 200 else "N/A"
+        text = "HTTP/1.0 %d %s\r\n" % (response.status_code, reason)
+        headers = response.headers
+        for name in headers:
+            value = headers[name]
+            for one in value if isinstance(value, list) else (value,):
+                text += "%s: %s\r\n" % (name, one)
+        await stream.awrite((text + "\r\n").encode())
+        if not response.is_head:
+            chunks = response.body_iter()
+            async for chunk in chunks:
+                await stream.awrite(chunk.encode() if isinstance(chunk, str) else chunk)
+    except OSError as exc:
+        if exc.args and exc.args[0] not in MUTED_SOCKET_ERRORS and exc.args[0] != "Connection lost":
+            raise
+    finally:
+        if chunks is not None and hasattr(chunks, "aclose"):
+            await chunks.aclose()
+
+
+class _Bound:
+    # A function with the app in front: boards have no functools.partial, and bound methods need a class.
+    def __init__(self, function: "Callable[..., Any]", app: "Microdot") -> None:
+        self._function = function
+        self._app = app
+
+    def __call__(self, *args: "Any", **kwargs: "Any") -> "Any":
+        return self._function(self._app, *args, **kwargs)
+
+
+def default_options_handler(app: "Microdot", req: Request) -> "dict[str, str]":
+    """Return the headers of the answer to OPTIONS: the methods of all routes that match the path."""
+    return {"Allow": allowed(app._routes.matching(req.path))}
+
+
+def find_route(app: "Microdot", req: Request) -> "tuple[Any, str, Any]":
+    """Return (handler, prefix, sub-app) for a request; the handler is a status when there is none."""
+    from .errors import find_else
+
+    found = None
+    if req.method.upper() != "OPTIONS":
+        found = app._routes.find(req.path, req.method.upper())
+    route, args = found or find_else(app, req)
+    if route is None:
+        return (args.status_code if isinstance(args, HTTPException) else args), req.url_prefix, req.subapp
+    req.url_args = args
+    return route.handler, route.url_prefix, route.subapp
+
+
+def get_request_handlers(app: "Microdot", req: Request, attr: str, local_first: bool = True) -> "list[Any]":
+    """Return the handlers of the app and of the request's sub-app."""
+    handlers: "list[Any]" = getattr(app, attr + "_handlers")
+    if req is not None and req.subapp is not None:
+        own = getattr(req.subapp, attr + "_handlers")
+        handlers = own + handlers if local_first else handlers + own
+    return handlers
+
+
+async def handle_request(app: "Microdot", reader: "Any", writer: "Any") -> None:
+    """Answer one request of a stream, as HTTP/1.0, and close it."""
+    request = None
+    try:
+        request = await Request.create(app, reader, writer, writer.get_extra_info("peername"))
+    except OSError as exc:
+        if exc.args[0] not in MUTED_SOCKET_ERRORS:
+            raise
+    except Exception as exc:
+        port.print_exception(exc)
+    response = await app.dispatch(request)
+    try:
+        if response is not Response.already_handled:
+            await response.write(writer)
+        await writer.aclose()
+    except OSError as exc:
+        if exc.args[0] not in MUTED_SOCKET_ERRORS:
+            raise
+    app.finish(request, response, None)
+
+
+def url_map(app: "Microdot") -> "list[Any]":
+    """Return all routes as tuples of methods, pattern, handler, prefix and sub-app."""
+    from .patterns import URLPattern
+
+    return [
+        (list(route.methods), URLPattern(route.pattern), route.handler, route.url_prefix, route.subapp)
+        for route in app._routes.all
+    ]
+
+
+_METHODS = {
+    "find_route": find_route,
+    "get_request_handlers": get_request_handlers,
+    "handle_request": handle_request,
+    "error_response": error_response,
+    "default_options_handler": default_options_handler,
+    # Not assigned by anybody, it is the default one; None makes OPTIONS a method like others.
+    "options_handler": default_options_handler,
+}
+
+
+def app_attribute(app: "Microdot", name: str) -> "Any":
+    """Find an attribute that `Microdot` itself does not have.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    if name in _METHODS:
+        return _Bound(_METHODS[name], app)
+    if name == "url_map":
+        return url_map(app)
+    raise AttributeError("Microdot has no attribute " + name)

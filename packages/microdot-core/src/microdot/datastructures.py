@@ -1,0 +1,240 @@
+"""Mappings of names to values as HTTP knows them, and the parsers of small texts that fill them."""
+
+import json
+
+from .head import is_token
+from .response import check_value
+from .runtime import const
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    _Dict = dict[str, Any]
+else:
+    _Dict = dict
+
+
+class BadRequest(ValueError):
+    """Data of a client that cannot be read: answered 400, and a ValueError for programs that catch those.
+
+    Args:
+        reason: the body of the response.
+    """
+
+    status_code = 400
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NoCaseDict(_Dict):
+    """A dict whose keys do not mind their case and keep the spelling first used.
+
+    Args:
+        initial_dict: a mapping to copy.
+    """
+
+    def __init__(self, initial_dict: "Mapping[str, Any] | None" = None) -> None:
+        super().__init__()
+        #: lower-case key: spelling
+        self.keymap: "dict[str, str]" = {}
+        self.update(initial_dict or {})
+
+    def __setitem__(self, key: str, value: "Any") -> None:
+        super().__setitem__(self.keymap.setdefault(key.lower(), key), value)
+
+    def __getitem__(self, key: str) -> "Any":
+        return super().__getitem__(self.keymap.get(key.lower(), key))
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(self.keymap.pop(key.lower(), key))
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self.keymap
+
+    def get(self, key: str, default: "Any" = None) -> "Any":
+        """Return the value of `key`, or `default`."""
+        return super().get(self.keymap.get(key.lower(), key), default)
+
+    def update(self, other_dict: "Mapping[str, Any]") -> None:  # type: ignore[override]
+        """Set every key of another mapping."""
+        for key in other_dict:
+            self[key] = other_dict[key]
+
+    def setdefault(self, key: str, default: "Any" = None) -> "Any":
+        """Return the value of `key`, which is set to `default` when there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: "Any") -> "Any":
+        """Remove `key` and return its value, or the default; KeyError without one."""
+        return super().pop(self.keymap.pop(key.lower(), key), *default)
+
+
+class Headers(NoCaseDict):
+    """The headers of a response; refuses values that would end their line (RFC 9110 5.5) where they are set."""
+
+    def __setitem__(self, key: str, value: "Any") -> None:
+        if not is_token(key.encode()):
+            raise ValueError("response header: bad name %r" % key)
+        for one in value if isinstance(value, list) else (value,):
+            if isinstance(one, str):
+                check_value(one)
+        super().__setitem__(key, value)
+
+
+class MultiDict(_Dict):
+    """A dict of lists: setting a key adds a value, getting it gives the first one.
+
+    Args:
+        initial_dict: a mapping of keys to first values.
+    """
+
+    def __init__(self, initial_dict: "Mapping[str, Any] | None" = None) -> None:
+        super().__init__()
+        for key in initial_dict or {}:
+            self[key] = initial_dict[key]  # type: ignore[index]
+
+    def __setitem__(self, key: str, value: "Any") -> None:
+        values = super().get(key)
+        if values is None:
+            super().__setitem__(key, [value])
+        else:
+            values.append(value)
+
+    def __getitem__(self, key: str) -> "Any":
+        return super().__getitem__(key)[0]
+
+    def get(self, key: str, default: "Any" = None, type: "Callable[[Any], Any] | None" = None) -> "Any":
+        """Return the first value of `key`, converted by `type`; `default` as it is when there is none."""
+        values = super().get(key)
+        if values is None:
+            return default
+        return values[0] if type is None else type(values[0])
+
+    def getlist(self, key: str, type: "Callable[[Any], Any] | None" = None) -> "list[Any]":
+        """Return all values of `key`, each converted by `type`."""
+        values = super().get(key)
+        if values is None:
+            return []
+        return [value if type is None else type(value) for value in values]
+
+
+def decode(data: bytes) -> str:
+    """Decode a header line; one that is not UTF-8 is taken as Latin-1, which never fails (RFC 9110 5.5: obs-text)."""
+    try:
+        return data.decode()
+    except ValueError:
+        return "".join([chr(c) for c in data])
+
+
+def parse_headers(fields: bytes) -> NoCaseDict:
+    """Make a mapping of checked header lines; repeated fields are joined (RFC 9110 5.3, for cookies RFC 6265 5.4)."""
+    headers = NoCaseDict()
+    for line in fields.split(b"\n"):
+        colon = line.find(b":")
+        if colon > 0:
+            name = line[:colon].decode()
+            value = decode(line[colon + 1 :].strip(b" \t\r"))
+            if name in headers:
+                value = headers[name] + ("; " if name.lower() == "cookie" else ", ") + value
+            headers[name] = value
+    return headers
+
+
+def parse_cookies(header: str) -> "dict[str, str]":
+    """Split a Cookie header; of two with one name the last counts."""
+    cookies: "dict[str, str]" = {}
+    if header:
+        for cookie in header.split(";"):
+            name, _, value = cookie.strip().partition("=")
+            cookies[name] = value
+    return cookies
+
+
+def _unquote(s: bytes, space: bytes) -> str:
+    s = s.replace(b"+", space)
+    if b"%" not in s:
+        return s.decode()
+    parts = s.split(b"%")
+    out = [parts[0]]
+    for part in parts[1:]:
+        if not part:  # before another one or the end, a percent sign stands for itself
+            out.append(b"%")
+            continue
+        digits = part[:2]
+        for c in digits:
+            if c not in b"0123456789abcdefABCDEF":
+                raise ValueError("bad percent-encoding")
+        out.append(bytes((int(digits.decode(), 16),)))
+        out.append(part[2:])
+    return b"".join(out).decode()
+
+
+def urldecode(s: "str | bytes") -> str:
+    """Decode a value of a query string or form: `+` is a space, `%XX` a byte, all of it UTF-8.
+
+    Raises:
+        ValueError: malformed.
+    """
+    return _unquote(s.encode() if isinstance(s, str) else s, b" ")
+
+
+def unquote(s: str) -> str:
+    """Decode a percent-encoded path (RFC 3986 2.1), in which `+` is a plus.
+
+    Raises:
+        ValueError: malformed.
+    """
+    return _unquote(s.encode(), b"+")
+
+
+def quote(s: str, safe: str = "/") -> str:
+    """Percent-encode what is not unreserved (RFC 3986 2.3) or in `safe`."""
+    out = []
+    for c in s.encode():
+        char = chr(c)
+        if c < 128 and (char.isalpha() or char.isdigit() or char in "-._~" or char in safe):
+            out.append(char)
+        else:
+            out.append("%%%02X" % c)
+    return "".join(out)
+
+
+def urlencode(s: str) -> str:
+    """Encode a value for a query string, in which slashes may stay: a space becomes `+`."""
+    return quote(s, " /!$'()*,:;@").replace(" ", "+")
+
+
+def parse_urlencoded(s: "str | bytes") -> MultiDict:
+    """Parse a query string or an URL-encoded form.
+
+    Raises:
+        BadRequest: malformed.
+    """
+    values = MultiDict()
+    data = s.encode() if isinstance(s, str) else s
+    try:
+        for pair in data.split(b"&"):
+            if pair:
+                name, _, value = pair.partition(b"=")
+                values[_unquote(name, b" ")] = _unquote(value, b" ")
+    except ValueError:
+        raise BadRequest("Malformed query or form")
+    return values
+
+
+def parse_json(data: bytes) -> "Any":
+    """Parse JSON.
+
+    Raises:
+        BadRequest: malformed, no UTF-8, or nested too deeply.
+    """
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RuntimeError):  # too deep is a RecursionError, which is a RuntimeError
+        raise BadRequest("Malformed JSON")

@@ -1,0 +1,200 @@
+"""The cold half of routing: registered types, expressions, `URLPattern`, `mount()` and `url_for()`."""
+
+import re
+
+from .routing import Route, match_segments, split_pattern
+from .runtime import const
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .app import Microdot
+
+_compiled: "dict[str, Any]" = {}
+
+
+class URLPattern:
+    """A URL pattern by itself.
+
+    Args:
+        url_pattern: such as `/users/<int:id>`.
+    """
+
+    #: Regular expressions of the types, for one segment.
+    segment_patterns: "dict[str, str]" = {"string": "[^/]+", "int": "-?\\d+", "path": ".+"}
+    #: Functions that convert a segment, or return None when it does not match.
+    segment_parsers: "dict[str, Callable[[str], Any] | None]" = {"int": int}
+
+    def __init__(self, url_pattern: str) -> None:
+        self.url_pattern = url_pattern
+        self.segments: "list[Any]" = []
+        self.regex: "Any" = None
+        self._literal: "str | None" = None
+
+    @classmethod
+    def register_type(
+        cls, type_name: str, pattern: str = "[^/]+", parser: "Callable[[str], Any] | None" = None
+    ) -> None:
+        """Register a type for all patterns.
+
+        Args:
+            type_name: what stands before the colon in `<type:name>`.
+            pattern: a regular expression for one segment.
+            parser: converts the text; None as its result, or a ValueError, means that the pattern does not match.
+        """
+        cls.segment_patterns[type_name] = pattern
+        cls.segment_parsers[type_name] = parser
+
+    def _split(self) -> str:
+        if self._literal is None:
+            literal, segments = split_pattern(self.url_pattern)
+            self.segments = segments or []
+            self._literal = literal
+        return self._literal
+
+    def compile(self) -> "Any":
+        """Return the regular expression of the whole pattern; matching itself goes segment by segment.
+
+        Raises:
+            ValueError: the pattern is malformed or names an unknown type.
+        """
+        literal = self._split()
+        parts = [_escape(literal)]
+        for i in range(len(self.segments)):
+            segment = self.segments[i]
+            if i:
+                parts.append("/")
+            parts.append(_escape(segment) if isinstance(segment, str) else "(" + _expression(segment[1]) + ")")
+        self.regex = re.compile("^" + "".join(parts) + "$")
+        return self.regex
+
+    def match(self, path: str) -> "dict[str, Any] | None":
+        """Return the arguments that `path` has for this pattern, None when it does not match."""
+        literal = self._split()
+        if self.regex is None:
+            self.compile()
+        if not self.segments:
+            return {} if path == literal else None
+        if path[: len(literal)] != literal:
+            return None
+        return match_segments(self.segments, path[len(literal) :].split("/"))
+
+    def __repr__(self) -> str:
+        return "URLPattern: " + self.url_pattern
+
+
+def _escape(text: str) -> str:
+    return "".join(["\\" + c if c in ".*+?^$|()[]{}\\" else c for c in text])
+
+
+def _expression(kind: str) -> str:
+    if kind[:3] == "re:":
+        return kind[3:]
+    if kind not in URLPattern.segment_patterns:
+        raise ValueError("invalid URL segment type: %s is not registered" % kind)
+    return URLPattern.segment_patterns[kind]
+
+
+def match_special(segments: "list[Any]", parts: "list[str]") -> "dict[str, Any] | None":
+    """Match segments among which are paths, expressions or registered types."""
+    return _match(segments, 0, parts, 0)
+
+
+def _match(segments: "list[Any]", s: int, parts: "list[str]", p: int) -> "dict[str, Any] | None":
+    # Recursion is as deep as the pattern is long, whatever the path.
+    if s == len(segments):
+        return {} if p == len(parts) else None
+    if p >= len(parts):
+        return None
+    segment = segments[s]
+    if isinstance(segment, str):
+        return _match(segments, s + 1, parts, p + 1) if segment == parts[p] else None
+    name, kind = segment
+    if kind == "path":
+        # As much as possible; what follows needs at least one part each.
+        for end in range(len(parts) - (len(segments) - s - 1), p, -1):
+            value: "Any" = "/".join(parts[p:end])
+            if value:
+                args = _match(segments, s + 1, parts, end)
+                if args is not None:
+                    args[name] = value
+                    return args
+        return None
+    value = _convert(kind, parts[p])
+    if value is None:
+        return None
+    args = _match(segments, s + 1, parts, p + 1)
+    if args is not None:
+        args[name] = value
+    return args
+
+
+def _convert(kind: str, part: str) -> "Any":
+    if not part:
+        return None
+    expression = _expression(kind)
+    if expression != "[^/]+":  # any text: no expression needed, and none that recurses on a long one
+        compiled = _compiled.get(expression)
+        if compiled is None:
+            compiled = _compiled[expression] = re.compile("^(" + expression + ")$")
+        try:
+            match = compiled.match(part)
+        except RuntimeError:  # boards match by recursion; a segment too long for their stack matches nothing
+            return None
+        if match is None or match.group(0) != part:  # `$` also stands before a final newline
+            return None
+    parser = None if kind[:3] == "re:" else URLPattern.segment_parsers.get(kind)
+    if parser is None:
+        return part
+    try:
+        return parser(part)
+    except ValueError:
+        return None
+
+
+def mount(app: "Microdot", subapp: "Microdot", url_prefix: str, local: bool) -> None:
+    """Do what `Microdot.mount()` says."""
+    from .hooks import merge
+
+    for route in list(subapp._routes.all):
+        copy = Route(url_prefix + route.pattern, route.handler, route.methods)
+        copy.url_prefix = url_prefix + route.url_prefix
+        copy.subapp = route.subapp or subapp
+        copy.local_apps = (subapp,) + route.local_apps if local else route.local_apps
+        own = route.__dict__
+        for name in own:  # what extensions keep on a route goes with it
+            if not hasattr(copy, name):
+                setattr(copy, name, own[name])
+        app._add_route(copy)
+    merge(app, subapp, local)
+    if not local:
+        app.error_handlers.update(subapp.error_handlers)
+        subapp.error_handlers = {}
+
+
+def url_for(app: "Microdot", handler: "Callable[..., Any] | str", args: "dict[str, Any]") -> str:
+    """Do what `Microdot.url_for()` says."""
+    from .datastructures import quote
+
+    for route in app._routes.all:
+        if route.handler is handler or getattr(route.handler, "__name__", None) == handler:
+            break
+    else:
+        raise ValueError("url_for: no route has the handler %s" % handler)
+    left = dict(args)
+    literal, segments = split_pattern(route.pattern)
+    parts = []
+    for segment in segments or ():
+        if isinstance(segment, str):
+            parts.append(segment)
+            continue
+        name, kind = segment
+        if name not in left:
+            raise ValueError("url_for: %s needs the argument %s" % (route.pattern, name))
+        parts.append(quote(str(left.pop(name)), "/" if kind == "path" else ""))
+    url = literal + "/".join(parts)
+    if left:
+        url += "?" + "&".join([quote(name, "") + "=" + quote(str(left[name]), "") for name in left])
+    return url
