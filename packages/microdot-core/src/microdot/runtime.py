@@ -9,7 +9,7 @@ import sys
 if sys.implementation.name in ("micropython", "circuitpython"):
     from micropython import const as const
 
-    from . import _micropython as port
+    import microdot._micropython as port  # `from . import` would ask the facade's __getattr__ first
 else:
     from . import _cpython as port  # type: ignore[no-redef]
     from ._cpython import const as const  # type: ignore[no-redef]
