@@ -5,15 +5,14 @@ the running Python, installs what pyproject.toml lists under [dependency-groups]
 of this repository as editable installs when the group is `dev`, and starts the command again inside. A second run finds everything in place
 and takes no time; a changed pyproject.toml brings the environment up to date.
 
-On Debian and Ubuntu Python comes without the `venv` module's other half: as root this installs python3-venv with
-apt, otherwise it says what to type.
+Debian and Ubuntu package a part of Python's `venv` apart. Where it is missing, pip is fetched into the cache folder (Debian), or
+python3-venv is installed (as root); else the message says what to type.
 
 Runs on Python 3.10 and newer with nothing but the standard library. Not a command of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -22,8 +21,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+import provide
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -41,17 +42,6 @@ def say(text: str) -> None:
     print(f"setup: {text}", file=sys.stderr, flush=True)
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def _run(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
     """Run a command, showing it first; its output is shown only when it fails."""
     say(shlex.join(command))
@@ -63,36 +53,39 @@ def _run(command: Sequence[str], environment: dict[str, str] | None = None) -> N
         sys.exit(f"setup: that failed with exit code {run.returncode}")
 
 
-def make_venv(directory: Path, python: str = sys.executable) -> None:
-    """Make an empty virtual environment with pip, replacing what is there.
+def make_venv(directory: Path) -> None:
+    """Make a virtual environment with pip for the running Python, replacing what is there.
 
-    Args:
-        directory: where.
-        python: the interpreter that it is for.
+    Debian and Ubuntu package `ensurepip` apart, so there `python -m venv` fails at first.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    command = [python, "-m", "venv", str(directory)]
+    command = [sys.executable, "-m", "venv", str(directory)]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode == 0:
         return
-    version = subprocess.run(
-        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
-    ).stdout.strip()
-    package = f"python{version}-venv"
+    shutil.rmtree(directory, ignore_errors=True)
+    package = "python%d.%d-venv" % sys.version_info[:2]
+    say(f"this Python has no ensurepip (Debian's {package}); fetching pip with apt, without installing it")
+    try:
+        wheel = provide.pip_wheel()
+    except provide.Missing as missing:
+        say(f"that is not possible: {missing}")
+    else:
+        _run([*command, "--without-pip"])
+        # a wheel is a zip, and pip runs from inside it
+        _run([str(python_in(directory)), f"{wheel}/pip", "install", "-q", "--disable-pip-version-check", "pip>=25.1"])
+        return
     apt = shutil.which("apt-get")
-    if apt and hasattr(os, "geteuid") and os.geteuid() == 0 and python.startswith("/usr/bin"):
-        say(f"this Python has no venv; installing Debian's package {package}")
+    if apt and hasattr(os, "geteuid") and os.geteuid() == 0 and sys.prefix == "/usr":
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         _run([apt, "update", "-q"], quiet)
         _run([apt, "install", "-q", "-y", "--no-install-recommends", package], quiet)
-        shutil.rmtree(directory, ignore_errors=True)
         _run(command)
         return
-    shutil.rmtree(directory, ignore_errors=True)
     how = f"sudo apt-get install {package}" if apt else "install Python with its venv module"
     sys.exit(
-        f"setup: {shlex.join(command)} failed:\n{run.stdout}{run.stderr}\n"
+        f"{run.stdout}{run.stderr}\n"
         f"setup: this Python cannot make a virtual environment. Once, as an administrator: {how}\n"
         "setup: or run this command with another Python 3.10 or newer."
     )
@@ -128,7 +121,7 @@ def prepare(group: str) -> Path:
     version = "%d.%d" % sys.version_info[:2]
     directory = BUILD / f"venv-{version}"
     stamp = directory / f"microdot-{group}.json"
-    with _locked(directory.with_name(directory.name + ".lock")):
+    with provide.locked(directory.with_name(directory.name + ".lock")):
         wanted = _description(group)
         had = json.loads(stamp.read_text()) if stamp.exists() else None
         if had == wanted:

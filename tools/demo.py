@@ -58,12 +58,14 @@ def build_wheels() -> list[Path]:
 def on_cpython(work: Path, wheels: list[Path]) -> tuple[list[str], dict[str, str]]:
     """Install the core with pip; return the command that runs a program there, and its environment."""
     venv = work / "venv"
-    if not bootstrap.python_in(venv).exists():
-        bootstrap.make_venv(venv)
-    core = [str(path) for path in wheels if path.name.startswith("microdot_core-")]
-    bootstrap.pip(venv, "--no-index", "--no-deps", "--force-reinstall", *core)
+    inside = str(bootstrap.python_in(venv))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", inside, "install", "-q", "--no-index"]
+    core = [os.path.relpath(path) for path in wheels if path.name.startswith("microdot_core-")]
+    for command in ([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)], [*pip, *core]):
+        say(f"$ {shlex.join('python' if word == sys.executable else word for word in command)}")
+        subprocess.run(command, check=True)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    return [str(bootstrap.python_in(venv)), "-u"], environment
+    return [inside, "-u"], environment
 
 
 def on_micropython(work: Path, wheels: list[Path], bits: int | None) -> tuple[list[str], dict[str, str]]:

@@ -24,7 +24,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -212,19 +212,12 @@ def _run(command: list[str], folder: Path) -> None:
         raise Missing(f"`{shlex.join(command)}` failed: {last}")
 
 
-def _download(name: str, component: Component, folder: Path) -> None:
-    """Download and unpack the packages, and write the launcher."""
-    for tool in ("apt-get", "dpkg", "dpkg-deb"):
+def _fetch(packages: Sequence[str], architecture: str, work: Path) -> Path:
+    """Download packages into an empty folder, unpack them, and return the root that they were unpacked to."""
+    for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise Missing(f"there is no {tool} on this machine")
-    own = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
-    architecture = component.architectures.get(own)
-    if architecture is None:
-        raise Missing(f"the packages are not made for {own}")
     address, keyring = _source()
-    print(f"provide: fetching {name} ({SUITE}, {architecture}) with apt into {folder}", file=sys.stderr, flush=True)
-
-    work = folder.with_name(folder.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
     for part in ("lists/partial", "cache/archives/partial", "sources", "debs", "root"):
         (work / part).mkdir(parents=True)
@@ -253,10 +246,29 @@ Acquire::Retries "3";
     )
     apt = ["apt-get", "-c", str(work / "apt.conf"), "-q"]
     _run([*apt, "update"], work)
-    _run([*apt, "download", *component.packages], work / "debs")
-    root = work / "root"
+    _run([*apt, "download", *packages], work / "debs")
     for package in sorted((work / "debs").glob("*.deb")):
-        _run(["dpkg-deb", "-x", str(package), str(root)], work)
+        _run(["dpkg-deb", "-x", str(package), str(work / "root")], work)
+    for part in ("lists", "cache", "debs"):
+        shutil.rmtree(work / part)
+    return work / "root"
+
+
+def _debian_architecture() -> str:
+    if not shutil.which("dpkg"):
+        raise Missing("there is no dpkg on this machine")
+    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
+
+
+def _download(name: str, component: Component, folder: Path) -> None:
+    """Download and unpack the packages of a program, and write the launcher."""
+    own = _debian_architecture()
+    architecture = component.architectures.get(own)
+    if architecture is None:
+        raise Missing(f"the packages are not made for {own}")
+    print(f"provide: fetching {name} ({SUITE}, {architecture}) with apt into {folder}", file=sys.stderr, flush=True)
+    work = folder.with_name(folder.name + ".part")
+    root = _fetch(component.packages, architecture, work)
 
     loaders = sorted(path for path in root.rglob("ld-linux*.so.*") if path.is_file())
     libraries = sorted({path.parent for path in root.rglob("lib*.so*") if path.parent.name.endswith(("gnu", "gnueabihf"))})
@@ -273,14 +285,28 @@ Acquire::Retries "3";
         f"exec {final(loaders[0].resolve())} --library-path {search} {final(root / component.program)} \"$@\"\n"
     )
     launcher.chmod(0o755)
-    for part in ("lists", "cache", "debs"):
-        shutil.rmtree(work / part)
     shutil.rmtree(folder, ignore_errors=True)
     work.rename(folder)
     trouble = _works(folder / name, component)
     if trouble:
         shutil.rmtree(folder)
         raise Missing(f"it was fetched and does not run on this machine: {trouble}")
+
+
+def pip_wheel() -> Path:
+    """Return a wheel of pip, for a Python whose `ensurepip` was packaged apart (Debian). Raises Missing."""
+    folder = cache() / f"pip-{SUITE}"
+    with locked(folder.with_name(folder.name + ".lock")):
+        found = sorted(folder.rglob("pip-*.whl"))
+        if not found:
+            work = folder.with_name(folder.name + ".part")
+            _fetch(["python3-pip-whl"], _debian_architecture(), work)
+            shutil.rmtree(folder, ignore_errors=True)
+            work.rename(folder)
+            found = sorted(folder.rglob("pip-*.whl"))
+    if not found:
+        raise Missing("the package python3-pip-whl holds no wheel of pip")
+    return found[-1]
 
 
 def micropython(bits: int) -> Path:
