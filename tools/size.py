@@ -851,7 +851,7 @@ def table(rows: list[list[str]]) -> str:
         cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
         lines.append("| " + " | ".join(cells) + " |")
         if not number:
-            lines.append("|-" + "-|-".join("-" * (w - (n > 0)) + ":" * (n > 0) for n, w in enumerate(widths)) + "-|")
+            lines.append("|" + "|".join("-" * (width + 2 - (n > 0)) + ":" * (n > 0) for n, width in enumerate(widths)) + "|")
     return "\n".join(lines)
 
 
@@ -1029,6 +1029,10 @@ def main() -> None:
 
     with folder_for(options.build) as build:
         ours = Scales(lay_out("here", our_packages(), build), launcher, launcher64)
+        try:
+            ours.loaded_by_hello()
+        except Failed as error:
+            raise SystemExit(f"size: hello world does not run: {error}") from None
         if options.check:
             raise SystemExit(1 if check(ours, budget) else 0)
         theirs = None
