@@ -125,6 +125,10 @@ def problems(known: Sequence[Package]) -> list[str]:
         for requirement in package.requirements:
             if requirement.startswith("microdot-") and f"=={package.version}" not in requirement:
                 found.append(f"{package.name}: {requirement!r} must be pinned to =={package.version}")
+        if package.name == CORE:
+            init = package.source / "__init__.py"
+            if f'\n__version__ = "{package.version}"\n' not in init.read_text(encoding="utf-8"):
+                found.append(f"{package.name}: __init__.py must have the line __version__ = \"{package.version}\"")
         if not (package.directory / "README.md").exists():
             found.append(f"{package.name}: README.md is missing")
     return found

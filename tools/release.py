@@ -4,7 +4,7 @@
     python tools/release.py 0.2.0 --date 2027-01-31
 
 mip cannot choose among versions, so all packages have the same one and require exactly each other's. This writes the version and the
-pins into every packages/*/pyproject.toml, folds news/*.md into CHANGELOG.md and deletes them, and runs tools/gen.py. Look at the
+pins into every packages/*/pyproject.toml and the core's `__version__`, folds news/*.md into CHANGELOG.md and deletes them, and runs tools/gen.py. Look at the
 difference, run `python3 tools/check.py`, commit, tag;
 then `python3 tools/check.py build` leaves the wheels in dist/, and `python tools/mip.py --keep --out INDEX` adds them to a published index.
 """
@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from project import ROOT, packages, shown
+from project import CORE, ROOT, packages, shown
 
 KINDS = ("added", "changed", "fixed", "removed")
 MARK = "<!-- releases: newest first -->\n"
@@ -30,6 +30,14 @@ def set_version(text: str, version: str) -> str:
     if count != 1:
         raise ValueError("there must be one line: version = \"…\"")
     return re.sub(r'"(microdot-[a-z0-9-]+)==[^"\s;]+', rf'"\1=={version}', text)
+
+
+def set_dunder(text: str, version: str) -> str:
+    """Return the core's `__init__.py` with its `__version__` replaced."""
+    text, count = re.subn(r'(?m)^__version__ = "[^"]*"$', f'__version__ = "{version}"', text)
+    if count != 1:
+        raise ValueError(f'{CORE}: there must be one line __version__ = "…" in __init__.py')
+    return text
 
 
 def changelog(text: str, news: dict[Path, str], version: str, date: str) -> str:
@@ -73,6 +81,9 @@ def main() -> int:
         for package in packages():
             path = package.directory / "pyproject.toml"
             files[path] = set_version(path.read_text(encoding="utf-8"), version)
+            if package.name == CORE:
+                init = package.source / "__init__.py"
+                files[init] = set_dunder(init.read_text(encoding="utf-8"), version)
     except ValueError as error:
         print(f"release: {error}", file=sys.stderr)
         return 1

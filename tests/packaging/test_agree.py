@@ -191,6 +191,8 @@ def test_release_sets_one_version_everywhere(tmp_path: Path) -> None:
             text = path.read_text()
             assert "7.8.9" in text, path
             assert "0.1.0" not in text, path
+    init = (root / "packages" / CORE / "src" / "microdot" / "__init__.py").read_text()
+    assert '\n__version__ = "7.8.9"\n' in init
     log = (root / "CHANGELOG.md").read_text()
     assert "\n## 7.8.9 (2030-01-02)\n" in log
     assert "\n- A thing works again.\n" in log
