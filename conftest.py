@@ -1,7 +1,7 @@
 """Settings of every pytest run: with CI=true nothing may be skipped.
 
-On a developer's machine a test may skip itself when a program is missing, and says how to get it. A skip that nobody reads is a
-test that nobody runs, so in CI it is a failure.
+On a developer's machine a test may skip itself when a program is missing, and says how to get it. A skip that nobody
+reads is a test that nobody runs, so in CI it is a failure.
 """
 
 from __future__ import annotations

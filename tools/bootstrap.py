@@ -2,11 +2,11 @@
 
 `tools/check.py` and `tools/demo.py` call `enter()` first. It makes a virtual environment in build/venv-X.Y with
 the running Python, installs what pyproject.toml lists under [dependency-groups] (hatch among it), the packages
-of this repository as editable installs when the group is `dev`, and starts the command again inside. A second run finds everything in place
-and takes no time; a changed pyproject.toml brings the environment up to date.
+of this repository as editable installs when the group is `dev`, and starts the command again inside. A second run
+finds everything in place and takes no time; a changed pyproject.toml brings the environment up to date.
 
-Debian and Ubuntu package a part of Python's `venv` apart. Where it is missing, pip is fetched into the cache folder (Debian), or
-python3-venv is installed (as root); else the message says what to type.
+Debian and Ubuntu package a part of Python's `venv` apart. Where it is missing, pip is fetched into the cache folder
+(Debian), or python3-venv is installed (as root); else the message says what to type.
 
 Runs on Python 3.10 and newer with nothing but the standard library. Not a command of its own.
 """

@@ -7,8 +7,8 @@ It needs Python 3.10 or newer; everything else is set up in build/ first (tools/
 A step that fails does not stop the others: the summary at the end names every failure, and the exit code is 1.
 Each step prints its commands; what they said is in build/log/STEP.txt and, for a failure, on the screen.
 
-What is missing on this machine (no MicroPython to be had, say) is reported as NOT RUN; with CI=true that is a failure, and so
-is a skipped test.
+What is missing on this machine (no MicroPython to be had, say) is reported as NOT RUN; with CI=true that is a
+failure, and so is a skipped test.
 """
 
 from __future__ import annotations
@@ -66,20 +66,22 @@ def _python(*arguments: str) -> list[str]:
 
 
 def _pytest(*arguments: str) -> list[str]:
-    return _python("-m", "pytest", "-q", "--durations=3", *arguments)
+    return _python("-m", "pytest", "-q", "--durations=3", "--continue-on-collection-errors", *arguments)
 
 
 def find_pythons() -> dict[str, str]:
     """Return the other CPythons of this machine: version → path. The running one is not among them."""
     running = "%d.%d" % sys.version_info[:2]
+    pyenv = os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")
+    uv = Path.home() / ".local/share/uv/python"
     found: dict[str, str] = {}
     for version in PYTHONS:
         if version == running:
             continue
         places = [
             # sorted so that the newest patch release comes first
-            *sorted(glob.glob(f"{os.environ.get('PYENV_ROOT', Path.home() / '.pyenv')}/versions/{version}.*/bin/python3"), reverse=True),
-            *sorted(glob.glob(str(Path.home() / f".local/share/uv/python/cpython-{version}*/bin/python3")), reverse=True),
+            *sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python3"), reverse=True),
+            *sorted(glob.glob(f"{uv}/cpython-{version}.*/bin/python3"), reverse=True),
             *filter(None, [shutil.which(f"python{version}"), f"/usr/bin/python{version}"]),
         ]
         for place in places:
@@ -101,6 +103,7 @@ def _other_python(version: str, python: str) -> list[list[str]]:
     inside = str(bootstrap.python_in(venv))
     pip = _python("-m", "pip", "--disable-pip-version-check", "--python", inside, "install", "-q")
     wheels = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "dist").glob("*.whl"))
+    options = ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
     commands = []
     if subprocess.run([inside, "-c", ""], capture_output=True).returncode if Path(inside).exists() else True:
         commands.append([python, "-m", "venv", "--clear", "--without-pip", str(venv)])
@@ -108,7 +111,7 @@ def _other_python(version: str, python: str) -> list[list[str]]:
         *commands,
         [*pip, "--group", "test"],
         [*pip, "--no-index", "--no-deps", "--force-reinstall", *wheels],
-        [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance", "packages"],
+        [inside, "-m", "pytest", "-q", *options, "tests/conformance", "packages"],
     ]
 
 
@@ -201,7 +204,8 @@ def _execute(command: list[str], log: Path) -> int:
 
 
 def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip() and not line.startswith("$ ")]
+    text = log.read_text(errors="replace")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("$ ")]
     return re.sub(r"^=+ | =+$", "", lines[-1].strip()) if lines else ""
 
 
@@ -258,7 +262,8 @@ def run_all(chosen: Sequence[Step], jobs: int) -> None:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", help="gen, types, build, unit, packaging, board, pythons, size (default: all)")
+    names = "gen, types, build, unit, packaging, board, pythons, size"
+    parser.add_argument("steps", nargs="*", help=f"{names} (default: all)")
     parser.add_argument("-j", dest="jobs", type=int, default=2, help="steps at a time (default 2)")
     parser.add_argument("--list", action="store_true", help="print the steps and what they are for")
     options = parser.parse_args()
@@ -287,7 +292,8 @@ def main() -> int:
     run_all(chosen, options.jobs)
     print(f"\n{'step':12} {'':8} {'s':>6}")
     for step in chosen:
-        print(f"{step.name:12} {step.state:8} {step.seconds:6.1f}  {step.said if step.state != 'FAILED' else ''}".rstrip())
+        said = "" if step.state == "FAILED" else step.said
+        print(f"{step.name:12} {step.state:8} {step.seconds:6.1f}  {said}".rstrip())
         for line in step.failed:
             print(f"{'':12} {line}")
     bad = [step.name for step in chosen if step.state == "FAILED"]

@@ -4,10 +4,10 @@
     python3 tools/demo.py --micropython       on MicroPython, in a 64 KB heap
     python3 tools/demo.py --once              serve, ask once as a browser would, and end
 
-It needs Python 3.10 or newer. It builds the wheels, installs them in an environment of their own (build/demo/venv) and runs
-docs/examples/dashboard/main.py there. With --micropython it makes a mip index of the wheels, lets MicroPython's own mip install
-microdot-core from it over loopback (build/demo/lib), and runs the same program on what was installed. Nothing comes from the checkout but the
-program itself; it is copied beside the packages.
+It needs Python 3.10 or newer. It builds the wheels, installs microdot-core in an environment of its own and runs
+docs/examples/dashboard/main.py there. With --micropython it makes a mip index of the wheels, lets MicroPython's own
+mip install microdot-core from it over loopback, and runs the same program on what was installed. All of it is in
+build/demo, and nothing comes from the checkout but the program itself, which is copied there.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def on_cpython(work: Path, wheels: list[Path]) -> tuple[list[str], dict[str, str
     """Install the core with pip; return the command that runs a program there, and its environment."""
     venv = work / "venv"
     inside = str(bootstrap.python_in(venv))
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", inside, "install", "-q", "--no-index"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", inside, "install", "-q"]
     core = [os.path.relpath(path) for path in wheels if path.name.startswith("microdot_core-")]
-    for command in ([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)], [*pip, *core]):
+    for command in ([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)], [*pip, "--no-index", *core]):
         say(f"$ {shlex.join('python' if word == sys.executable else word for word in command)}")
         subprocess.run(command, check=True)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}

@@ -6,8 +6,8 @@
     pyproject.toml               mypy_path
     README.md                    the table of packages
 
-Run it after adding or removing a module, a package or a requirement. It also refuses what would break a release: a file
-that two packages own, an `__init__.py` or `py.typed` outside the core, versions or pins that differ.
+Run it after adding or removing a module, a package or a requirement. It also refuses what would break a release: a
+file that two packages own, an `__init__.py` or `py.typed` outside the core, versions or pins that differ.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def core_pyproject(text: str, known: Sequence[Package]) -> str:
         lines.append(f'all = ["{CORE}[{inner}]"]')
     body = "".join(f"{line}\n" for line in lines)
     found, count = re.subn(
-        r"(?ms)^(\[project\.optional-dependencies\]\n).*?(?=^\[|^#|\Z)", lambda match: match.group(1) + body + "\n", text
+        r"(?ms)^(\[project\.optional-dependencies\]\n).*?(?=^\[|^#|\Z)",
+        lambda match: match.group(1) + body + "\n",
+        text,
     )
     if count != 1:
         raise ValueError(f"{CORE}/pyproject.toml: the section [project.optional-dependencies] is missing")

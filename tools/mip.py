@@ -7,8 +7,9 @@
     package/{py,6}/NAME/latest.json
     file/xx/xxxxxxxx                   contents, by the start of their SHA-256
 
-`6` holds .mpy files (bytecode version 6, optimised like the board tree), `py` the sources. The wheel decides what is in a package, so
-that boards and computers get the same release; `host-only` files and packages with `boards = false` stay out.
+`6` holds .mpy files (bytecode version 6, optimised like the board tree), `py` the sources. The wheel decides what is
+in a package, so that boards and computers get the same release; `host-only` files and packages with `boards = false`
+stay out.
 
     python tools/mip.py                     dist/*.whl → build/mip
     python tools/mip.py --serve 8765        the same, then serve it on 127.0.0.1 until Ctrl-C

@@ -2,8 +2,9 @@
 
     python tools/new.py metrics "Counters and timings, in the text format of Prometheus"
 
-makes packages/microdot-metrics with a module `microdot.metrics` that does one small thing, a test of it that passes on CPython and on
-boards, and a README; then it brings up to date what depends on the list of packages (tools/gen.py). It overwrites nothing.
+makes packages/microdot-metrics with a module `microdot.metrics` that does one small thing, a test of it that passes on
+CPython and on boards, and a README; then it brings up to date what depends on the list of packages (tools/gen.py). It
+overwrites nothing.
 """
 
 from __future__ import annotations

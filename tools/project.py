@@ -1,7 +1,7 @@
 """What the tools share: the packages of the repository, read from their pyproject.toml.
 
 `pyproject.toml` and the files below `src/` are the only source of a package; every other list (manifest.py,
-package.json, the README's table, the extras, mypy_path, the mip index) is made from them. This module reads that source.
+package.json, the README's table, the extras, mypy_path, the mip index) is made from them. This module reads it.
 
 Needs Python 3.11, or 3.10 with tomli (tools/bootstrap.py provides it). Not a command of its own.
 """

@@ -6,8 +6,8 @@
 The path is that of a small launcher in a cache folder (MICRODOT_CACHE; default: `microdot` in the user's cache folder).
 What is missing is downloaded with apt from the Debian archive that this machine uses already, and unpacked in the
 cache folder: nothing is installed, no privileges are needed, and apt's own lists stay as they are. The programs
-run on the C library that comes with them, so the release of this machine does not matter. A MicroPython 1.22 or newer on PATH serves
-as the 64-bit one when there is no such archive.
+run on the C library that comes with them, so the release of this machine does not matter. A MicroPython 1.22 or newer
+on PATH serves when there is no such archive.
 
 Where that is impossible the message says what to do; MICRODOT_MICROPYTHON64, MICRODOT_MICROPYTHON32 and
 MICRODOT_NGINX name programs of your own.
@@ -271,7 +271,8 @@ def _download(name: str, component: Component, folder: Path) -> None:
     root = _fetch(component.packages, architecture, work)
 
     loaders = sorted(path for path in root.rglob("ld-linux*.so.*") if path.is_file())
-    libraries = sorted({path.parent for path in root.rglob("lib*.so*") if path.parent.name.endswith(("gnu", "gnueabihf"))})
+    shared = root.rglob("lib*.so*")
+    libraries = sorted({path.parent for path in shared if path.parent.name.endswith(("gnu", "gnueabihf"))})
     if not loaders or not (root / component.program).exists():
         raise Missing(f"the packages hold no {component.program}")
 

@@ -3,10 +3,11 @@
     python tools/release.py 0.2.0                 today's date
     python tools/release.py 0.2.0 --date 2027-01-31
 
-mip cannot choose among versions, so all packages have the same one and require exactly each other's. This writes the version and the
-pins into every packages/*/pyproject.toml and the core's `__version__`, folds news/*.md into CHANGELOG.md and deletes them, and runs tools/gen.py. Look at the
-difference, run `python3 tools/check.py`, commit, tag;
-then `python3 tools/check.py build` leaves the wheels in dist/, and `python tools/mip.py --keep --out INDEX` adds them to a published index.
+mip cannot choose among versions, so all packages have the same one and require exactly each other's. This writes the
+version and the pins into every packages/*/pyproject.toml and the core's `__version__`, folds news/*.md into
+CHANGELOG.md and deletes them, and runs tools/gen.py. Look at the difference, run `python3 tools/check.py`, commit, tag;
+then `python3 tools/check.py build` leaves the wheels in dist/, and `python tools/mip.py --keep --out INDEX` adds them
+to a published index.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("version", help="X.Y.Z")
-    parser.add_argument("--date", default=datetime.date.today().isoformat(), help="date of the release (default: today)")
+    today = datetime.date.today().isoformat()
+    parser.add_argument("--date", default=today, help="date of the release (default: today)")
     options = parser.parse_args()
     version: str = options.version
     if not re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", version):

@@ -1,17 +1,16 @@
 """Run the portable tests on MicroPython, or on any interpreter.
 
-Portable tests are plain `def test_*` and `async def test_*` with `assert`; they import no pytest, so the same file runs under
-pytest and on a board. They are: every test_*.py in tests/conformance, and in packages/*/tests every file whose docstring
-has a line that starts with "Portable".
+Portable tests are plain `def test_*` and `async def test_*` with `assert`; they import no pytest, so the same file runs
+under pytest and on a board. They are: every test_*.py in tests/conformance, and in packages/*/tests every file whose
+docstring has a line that starts with "Portable".
 
     python tools/upy.py                            all of them, 64-bit MicroPython, against build/board
     python tools/upy.py --bits 32 --heap 80k
     python tools/upy.py --with python3.13 --tree build/tree tests/conformance/test_http_head.py -k keep_alive
 
-Each file has an interpreter of its own, so that none lives on another's heap. The library comes from a merged tree (default:
-build/board, compiled as boards get it, made by this command when a source has changed); tests are .py and keep their
-asserts.
-The last line counts; the exit code is 1 when anything failed, 69 when the
+Each file has an interpreter of its own, so that none lives on another's heap. The library comes from a merged tree
+(default: build/board, compiled as boards get it, made by this command when a source has changed); tests are .py and
+keep their asserts. The last line counts; the exit code is 1 when anything failed, 69 when the
 interpreter is missing.
 """
 
@@ -21,8 +20,10 @@ import argparse
 import concurrent.futures
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +88,17 @@ def is_micropython(interpreter: str) -> bool:
     return run.stdout.strip() == "micropython"
 
 
-def run_file(path: Path, interpreter: str, tree: Path, heap: str | None, word: str, timeout: float) -> tuple[int, int, str]:
+def _of_failures(output: str) -> str:
+    """Return the output without that of the tests that passed: some print the tracebacks they provoke."""
+    parts = re.split(r"(?m)^(?=TEST )", output)
+    last = len(parts) - 1
+    # The last part has the end of the interpreter, which may itself be what went wrong.
+    return "".join(part for at, part in enumerate(parts) if at == last or re.search(r"(?m)^FAILED ", part))
+
+
+def run_file(
+    path: Path, interpreter: str, tree: Path, heap: str | None, word: str, timeout: float
+) -> tuple[int, int, str]:
     """Run one test file and return (passed, failed, output)."""
     upy = is_micropython(interpreter)
     command = [interpreter]
@@ -159,15 +170,17 @@ def main() -> int:
         return 1
     start = time.monotonic()
     passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+    # A copy of our own: the tree may be made anew while tests import from it.
+    with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        shutil.copytree(tree / "microdot", Path(scratch, "microdot"), ignore=shutil.ignore_patterns("__pycache__"))
         runs = pool.map(
-            lambda path: run_file(path, interpreter, tree, options.heap, options.word, options.timeout), files
+            lambda path: run_file(path, interpreter, Path(scratch), options.heap, options.word, options.timeout), files
         )
         for path, (good, bad, output) in zip(files, runs):
             passed, failed = passed + good, failed + bad
             print(f"{shown(path)}: {good} passed, {bad} failed", flush=True)
             if bad:
-                print(output, flush=True)
+                print(_of_failures(output), flush=True)
     if not passed and not failed:
         print(f"upy: no test has {options.word!r} in its name", file=sys.stderr)
         return 1

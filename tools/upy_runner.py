@@ -67,6 +67,7 @@ def main(path: str, module_path: "list[str]", word: str) -> int:
         if word not in name:
             continue
         gc.collect()
+        print("TEST", name)  # so that tools/upy.py can tell whose output follows
         try:
             _run(getattr(module, name))
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""One source for each package: pyproject.toml and src/. Wheel, manifest.py, package.json and the mip index say the same."""
+"""One source for each package: pyproject.toml and src/. Wheel, manifest.py, package.json and mip index say the same."""
 
 from __future__ import annotations
 

@@ -62,8 +62,9 @@ def free_port() -> int:
 def mip_install(micropython: Path, package: str, url: str, target: Path, **options: object) -> str:
     """Install with MicroPython's own mip; return what it printed."""
     target.mkdir(exist_ok=True)
-    arguments = {"index": url, "target": str(target), **options}
-    program = f"import mip; mip.install({package!r}, {', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+    given = {"index": url, "target": str(target), **options}
+    arguments = ", ".join(f"{key}={value!r}" for key, value in given.items())
+    program = f"import mip; mip.install({package!r}, {arguments})"
     return run([micropython, "-c", program], cwd=target)
 
 
@@ -200,5 +201,6 @@ def test_package_json_installs_from_a_folder(
         for name in package.board_files():
             assert (tmp_path / "lib" / "microdot" / name).read_bytes() == (package.source / name).read_bytes()
     shutil.rmtree(tmp_path / "lib" / "microdot" / "__pycache__", ignore_errors=True)
-    said = run([micropython64, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'lib')!r}); import microdot; print(microdot.Microdot)"], cwd=tmp_path)
+    program = "import sys; sys.path.insert(0, 'lib'); import microdot; print(microdot.Microdot)"
+    said = run([micropython64, "-c", program], cwd=tmp_path)
     assert "Microdot" in said

@@ -1,7 +1,7 @@
 """Notice that Microdot's own distribution is installed beside this one (CPython only, never on a board).
 
-The distribution `microdot` and ours own the same import package. pip has no way to say so: it writes one's files over the
-other's, and uninstalling one removes files of the other.
+The distribution `microdot` and ours own the same import package. pip has no way to say so: it writes one's files over
+the other's, and uninstalling one removes files of the other.
 """
 
 import warnings
@@ -10,8 +10,8 @@ import warnings
 def warn_if_shadowed() -> bool:
     """Issue one RuntimeWarning when a distribution called exactly `microdot` is installed too.
 
-    It can only speak while our files are the ones that are imported: ours were installed last, or come first on sys.path. The
-    other way round the other distribution's `microdot/__init__.py` is imported, and none of this runs.
+    It can only speak while our files are the ones that are imported: ours were installed last, or come first on
+    sys.path. The other way round the other distribution's `microdot/__init__.py` is imported, and none of this runs.
 
     Call it once, when a server starts: it looks for one directory name in each entry of sys.path (about 0.2 ms).
 
