@@ -20,7 +20,10 @@ from typing import Any
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    try:
+        import tomli as tomllib
+    except ImportError:
+        sys.exit("Python 3.10 needs tomli for this: pip install tomli, or use a newer Python")
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"

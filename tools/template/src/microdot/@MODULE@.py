@@ -4,9 +4,7 @@ from .runtime import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from .app import Microdot
-    from .request import Request
-    from .response import Response
+    from microdot import Microdot, Request, Response
 
 
 class @CLASS@:
