@@ -1,8 +1,6 @@
 """@DESCRIPTION@."""
 
-from .runtime import const
-
-TYPE_CHECKING = const(False)
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from microdot import Microdot, Request, Response
 
