@@ -289,7 +289,7 @@ async def test_after_request() -> None:
     @app.after_request
     async def third(request: Request, response: Response) -> "Response | None":
         if request.path == "/bar":
-            return Response("new", 202, dict(response.headers))
+            return Response("new", 202, response.headers)
         return None
 
     @app.after_request
@@ -330,7 +330,7 @@ async def test_request_specific_after_request() -> None:
         @request.after_request
         async def two(request: Request, response: Response) -> Response:
             log.append("two")
-            return Response("replaced", 202, dict(response.headers))
+            return Response("replaced", 202, response.headers)
 
         return "foo"
 
@@ -409,7 +409,7 @@ async def test_after_error_request_replaces() -> None:
 
     @app.after_error_request
     async def second(request: "Request | None", response: Response) -> Response:
-        return Response("replaced", 418, dict(response.headers))
+        return Response("replaced", 418, response.headers)
 
     response = await TestClient(app).get("/nothing")
     assert (response.status_code, response.text, response.headers["X-Error"]) == (418, "replaced", "yes")

@@ -204,7 +204,7 @@ async def test_media_types_are_case_insensitive() -> None:
 
 async def test_malformed_bodies_raise_a_value_error_with_a_status() -> None:
     """Contract 21 B18: programs may catch ValueError; dispatch makes a 400 of what they don't catch."""
-    for body in (b"{", b"", b"{'a': 1}", b'{"a": 1', b"\xff", b'"\xff"'):
+    for body in (b"{", b"", b"{'a': 1}", b'{"a": 1', b"[1, 2", b'"a', b"[1] 2", b"\xff", b'"\xff"'):
         request = plain(headers={"Content-Type": "application/json"}, body=body)
         error = raised(ValueError, lambda: request.json)
         assert error.status_code == 400, body

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 CPYTHON = sys.implementation.name == "cpython"
 
 
-def raised(expected: "type[BaseException]", function: "Callable[..., Any]", *args: "Any") -> "Any":
+def raised(expected: "type[BaseException] | tuple[type[BaseException], ...]", function: "Callable[..., Any]", *args: "Any") -> "Any":
     """Call the function and return the exception of the expected class that it raises; anything else is a failure."""
     try:
         result = function(*args)
     except expected as exc:
         return exc
-    raise AssertionError("%s expected, got the result %r" % (expected.__name__, result))
+    raise AssertionError("%r expected, got the result %r" % (expected, result))
 
 
 async def raised_async(expected: "type[BaseException]", awaitable: "Awaitable[Any]") -> "Any":

@@ -13,9 +13,7 @@ import json
 
 from microdot import AsyncBytesIO, Request, Response
 
-from .runtime import const
-
-TYPE_CHECKING = const(False)
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
