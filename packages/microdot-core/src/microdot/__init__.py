@@ -6,8 +6,8 @@ __version__ = "0.1.0"
 _NAMES = {
     "Microdot": "app",
     "abort": "app",
-    "Request": "request",
-    "Response": "media_types",
+    "Request": "http",
+    "Response": "replies",
     "URLPattern": "patterns",
     "AsyncBytesIO": "body",
     "iscoroutine": "compat",
@@ -32,8 +32,7 @@ if __debug__:  # dropped by mpy-cross -O
         from .body import AsyncBytesIO as AsyncBytesIO
         from .compat import iscoroutine as iscoroutine
         from .patterns import URLPattern as URLPattern
-        from .request import Request as Request
-        from .response import Response as Response
+        from .http import Request as Request, Response as Response
 
         redirect = Response.redirect
         send_file = Response.send_file

@@ -1,6 +1,6 @@
 """What CPython does its own way: sockets by asyncio's protocols, threads for plain functions, clocks, tracebacks.
 
-`_micropython.py` offers the same names for boards; `runtime.py` chooses.
+`_micropython.py` offers the same names for boards; `http.py` chooses.
 """
 
 import asyncio
@@ -8,31 +8,23 @@ import errno
 import inspect
 import re
 import sys
-import time
 import traceback
 from contextvars import copy_context
 from functools import partial
+from email.utils import formatdate
 from http import HTTPStatus
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from ssl import SSLContext
 
+    from .app import Microdot
     from .server import Server
 
 T = TypeVar("T")
 
-# Defaults of the settings that differ between a board and a server; docs/design.md lists them all.
-MAX_CONNECTIONS = 512
-HEAD_TIMEOUT = 20
-BODY_TIMEOUT = 30
-WRITE_TIMEOUT = 30
-IDLE_TIMEOUT = 5
-STOP_TIMEOUT = 10
-MAX_HEAD_LENGTH = 16384
-MAX_HEADERS = 100
 FILE_BLOCK = 65536  # bytes per read of a file; larger ones make asyncio copy what the socket did not take
 DRAIN_LENGTH = 65536  # bytes of an unread body that are read and dropped to keep a connection
 LINGER = 8  # quarters of a second in which a client may read an answer that it did not wait for
@@ -49,6 +41,11 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 def const(value: T) -> T:
     """Return `value`: on a board the compiler folds it instead."""
     return value
+
+
+def pick(board: T, server: T) -> T:
+    """Return the value for a server."""
+    return server
 
 
 def is_text(line: bytes) -> bool:
@@ -94,18 +91,26 @@ def _in_thread(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any
         raise RuntimeError("the handler raised StopIteration") from exc
 
 
-async def call(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any:
-    """Call a plain function in a thread, so that it may block, with the context variables of the caller."""
-    run = partial(copy_context().run, _in_thread, function, *args, **kwargs)
-    result = await asyncio.get_running_loop().run_in_executor(None, run)
+def call(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any:
+    """Call a handler and return something to await: a plain function runs in a thread, so that it may block.
+
+    It sees the context variables of the caller.
+    """
+    if is_async(function):
+        return function(*args, **kwargs)
+    return _call_in_thread(partial(copy_context().run, _in_thread, function, *args, **kwargs))
+
+
+async def _call_in_thread(function: "Callable[[], Any]") -> Any:
+    result = await asyncio.get_running_loop().run_in_executor(None, function)
     if inspect.iscoroutine(result):  # a lambda or partial around a coroutine function
         result = await result
     return result
 
 
-def utc() -> "tuple[int, ...] | None":
-    """Return the time as a tuple for `http_date()`."""
-    return time.gmtime()
+def date() -> str:
+    """Return a Date header line."""
+    return "Date: %s\r\n" % formatdate(usegmt=True)
 
 
 class Link(asyncio.Protocol):
@@ -121,7 +126,8 @@ class Link(asyncio.Protocol):
     task: "asyncio.Task[Any]"
     server: "Server"
     transport: asyncio.Transport
-    streaming = False  # a body is being produced: when the peer goes, the task is cancelled
+    streaming = False
+    expires = 0
     _reader: "asyncio.Future[None] | None" = None
     _writer: "asyncio.Future[None] | None" = None
     _read_paused = False
@@ -133,24 +139,18 @@ class Link(asyncio.Protocol):
         """Serve the connection; `server.Connection` has it."""
         raise NotImplementedError
 
-    def opened(self) -> bool:
-        """Join the server; False when it has no room."""
-        raise NotImplementedError
-
-    def closed(self) -> None:
-        """Leave the server."""
-        raise NotImplementedError
-
     def __init__(self, server: "Server") -> None:
         self.server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport  # type: ignore[assignment]
         self.loop = asyncio.get_running_loop()
-        if not self.opened():
+        server = self.server
+        # A newcomer takes the place of one that is about to go, but a flood of them does not get far.
+        if server.stopping or len(server.connections) >= 2 * server.app.max_connections or server.room() is False:
             self._refuse()
             return
+        server.connections.add(self)  # type: ignore[arg-type]
         self.task = self.loop.create_task(self.run())
 
     def _refuse(self) -> None:
@@ -180,7 +180,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: "Exception | None") -> None:
         self.eof = self.gone = True
-        self.closed()
+        self.server.connections.discard(self)  # type: ignore[arg-type]
         self._wake()
         writer = self._writer
         if writer is not None and not writer.done():
@@ -274,7 +274,7 @@ class Link(asyncio.Protocol):
             unsent = self.transport.get_write_buffer_size()
             if unsent < self._unsent:
                 self._unsent = unsent
-                self.server.writing(self)
+                self.expires = self.server.deadline(self.server.app.write_timeout)
             else:
                 self.transport.abort()
         elif self._reader is not None and not self._reader.done():
@@ -290,7 +290,7 @@ class Link(asyncio.Protocol):
         """Send what is left, then close; the sweeper aborts it when the peer does not take that."""
         self._flush()
         self._unsent = self.transport.get_write_buffer_size()
-        self.server.writing(self)
+        self.expires = self.server.deadline(self.server.app.write_timeout)
         self.transport.close()
 
     def abort(self) -> None:
@@ -300,41 +300,31 @@ class Link(asyncio.Protocol):
     def watch(self) -> None:
         """Nothing to do: the loop tells when the peer goes."""
 
-    def info(self, name: str, default: Any = None) -> Any:
+    def info(self, name: str) -> Any:
         """Ask the transport for `peername`, `sslcontext`, …"""
-        return self.transport.get_extra_info(name, default)
+        return self.transport.get_extra_info(name)
 
 
-class Listener:
-    """The listening sockets of one server."""
+async def listen(
+    server: "Server",
+    link: "Callable[[Server], Link]",
+    host: str,
+    port: int,
+    ssl: "SSLContext | None",
+    start_serving: bool,
+) -> asyncio.Server:
+    """Bind and, with `start_serving`, accept."""
+    _check_install()
+    loop = asyncio.get_running_loop()
+    server.loop = loop  # type: ignore[attr-defined]
+    return await loop.create_server(
+        lambda: link(server), host, port, ssl=ssl, backlog=512, start_serving=start_serving
+    )
 
-    sockets: "asyncio.Server | None" = None
 
-    def __init__(self, server: "Server") -> None:
-        self._server = server
-        self._loop = asyncio.get_running_loop()
-
-    async def open(
-        self,
-        link: "Callable[[Server], Link]",
-        host: str,
-        port: int,
-        ssl: "SSLContext | None",
-        start_serving: bool,
-    ) -> None:
-        """Bind and, with `start_serving`, accept."""
-        self.sockets = await self._loop.create_server(
-            lambda: link(self._server), host, port, ssl=ssl, backlog=512, start_serving=start_serving
-        )
-
-    def close(self) -> None:
-        """Accept no more."""
-        if self.sockets is not None:
-            self.sockets.close()
-
-    def call(self, function: "Callable[[], None]") -> None:
-        """Call `function` in the loop's thread, from whichever thread this is."""
-        self._loop.call_soon_threadsafe(function)
+def in_loop(server: "Server", function: "Callable[[], None]") -> None:
+    """Call `function` in the loop's thread, from whichever thread this is."""
+    server.loop.call_soon_threadsafe(function)  # type: ignore[attr-defined]
 
 
 async def sleep_ms(milliseconds: int) -> None:
@@ -342,17 +332,17 @@ async def sleep_ms(milliseconds: int) -> None:
     await asyncio.sleep(milliseconds / 1000)
 
 
-def run(main: "Callable[[], Any]", stop: "Callable[[], None]") -> None:
-    """Run the coroutine function `main` in a new loop; SIGTERM calls `stop` where the system allows it."""
+def run(main: "Coroutine[Any, Any, Any]", app: "Microdot") -> None:
+    """Run the coroutine `main` in a new loop; SIGTERM shuts `app` down where the system allows it."""
 
     async def body() -> None:
         import signal
 
         try:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, app.shutdown)
         except (NotImplementedError, RuntimeError, ValueError):
             pass  # Windows, or not the main thread
-        await main()
+        await main
 
     asyncio.run(body())
 
@@ -360,17 +350,23 @@ def run(main: "Callable[[], Any]", stop: "Callable[[], None]") -> None:
 _tasks: "set[asyncio.Task[Any]]" = set()
 
 
-def in_background(main: "Any", server: "Server") -> "asyncio.Server":
-    """Start the coroutine `main` beside the listening sockets of `server`, and return those."""
-    task = asyncio.get_running_loop().create_task(main)
+def in_background(server: "Server") -> asyncio.Server:
+    """Keep the deadlines of `server` in a task, and return its listening sockets."""
+
+    async def serve() -> None:
+        try:
+            await server.serve()
+        finally:
+            await server.ended()
+
+    task = asyncio.get_running_loop().create_task(serve())
     _tasks.add(task)  # the loop itself keeps only weak references
     task.add_done_callback(_tasks.discard)
-    sockets: asyncio.Server = server.listener.sockets
+    sockets: asyncio.Server = server.sockets
     return sockets
 
 
-def check_install() -> None:
-    """Warn when Microdot's own distribution, which owns the same import name, is installed too."""
+def _check_install() -> None:
     try:
         from ._conflict import warn_if_shadowed
     except ImportError:

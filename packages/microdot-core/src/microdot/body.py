@@ -2,14 +2,13 @@
 
 import io
 
-from .head import HTTPException, bad, is_token
-from .runtime import const, port
+from .http import HTTPException, bad, const, is_token, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 
-    from .request import Request
+    from .http import Request
     from .server import Connection
 
 _MAX_CHUNK_LINE = const(256)  # bytes of a chunk's size and extensions
@@ -87,6 +86,7 @@ class Incoming(ByteStream):
 
     def __init__(self, connection: "Connection", length: int) -> None:
         self._connection = connection
+        self.length = length
         self._chunked = length < 0
         self._left = 0 if length < 0 else length  # of the body or of the present chunk
         self._first = True
@@ -96,10 +96,10 @@ class Incoming(ByteStream):
         server = connection.server
         if connection.expecting:
             connection.expecting = False
-            connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         connection.expires = server.deadline(server.app.body_timeout)
         if not await connection.fill():
-            raise bad("Incomplete body")
+            raise bad()
         connection.expires = 0
 
     async def _line(self, most: int) -> bytes:
@@ -107,19 +107,19 @@ class Incoming(ByteStream):
         while True:
             end = connection.buffer.find(b"\n")
             if end >= most or end < 0 and len(connection.buffer) > most:
-                raise bad("Chunk header too long")
+                raise bad()
             if end >= 0:
                 line = connection.buffer[:end]
                 connection.buffer = connection.buffer[end + 1 :]
                 # 7.1: here a line ends in CRLF, and CR or other controls stand nowhere else.
                 if line[-1:] != b"\r" or not port.is_text(line[:-1]):
-                    raise bad("Bad chunk")
+                    raise bad()
                 return line[:-1]
             await self._fill()
 
     async def _next_chunk(self) -> None:
         if not self._first and await self._line(2):
-            raise bad("Bad chunk")
+            raise bad()
         self._first = False
         size = await self._line(_MAX_CHUNK_LINE)
         semicolon = size.find(b";")
@@ -127,14 +127,14 @@ class Incoming(ByteStream):
             self._count_extra(len(size) - semicolon)
             size = size[:semicolon].rstrip(b" \t")
         if not size or len(size) > 8:
-            raise bad("Bad chunk")
+            raise bad()
         for c in size:
             if c not in b"0123456789abcdefABCDEF":
-                raise bad("Bad chunk")
+                raise bad()
         self._left = int(size.decode(), 16)
         self._total += self._left
         if self._total > self.limit:
-            raise bad("Payload too large", 413)
+            raise bad(413, "Payload too large")
         if self._left:
             return
         while True:  # trailers are checked and dropped: nothing in them may count (RFC 9110 6.5.1)
@@ -144,16 +144,16 @@ class Incoming(ByteStream):
                 return
             self._count_extra(len(line))
             if not is_token(line[: max(line.find(b":"), 0)]):
-                raise bad("Bad trailer")
+                raise bad()
 
     def _count_extra(self, n: int) -> None:
         self._extra += n
         if self._extra > _MAX_EXTRA:
-            raise bad("Chunk extensions too long")
+            raise bad()
 
     async def _more(self, n: int) -> bytes:
         if self._broken:
-            raise bad("Incomplete body")
+            raise bad()
         self._broken = True  # unless this comes to a good end
         if self._chunked and not self._left and not self.ended:
             await self._next_chunk()
@@ -211,32 +211,32 @@ class HostStream(ByteStream):
         data: bytes = await self._stream.read(n)
         self._total += len(data)
         if not data and self._total < self._length:
-            raise bad("Incomplete body")
+            raise bad()
         if self._length < 0 and self._total > self.limit:
-            raise bad("Payload too large", 413)
+            raise bad(413, "Payload too large")
         return data
 
 
-async def load(request: "Request", wanted: bool) -> None:
+async def load(request: "Request") -> None:
     """Read the pending body into `request.body` when it is at most `max_body_length`, else make it `request.stream`.
-
-    Args:
-        request: the request.
-        wanted: whether there is a handler for it; otherwise only the declared length is checked.
 
     Raises:
         HTTPException: 400 when it ends early or is malformed, 408 when it stalls, 413 when it is too long.
     """
     stream = request.pending
-    length = len(request.body) if stream is None else request.declared_length()
-    if length > request.max_content_length:
-        raise bad("Payload too large", 413)
-    if stream is None or not wanted:
-        return
-    if isinstance(stream, Incoming):
+    if stream is None:
+        length = len(request.body)
+    elif isinstance(stream, Incoming):
         stream.limit = request.max_content_length
-    elif not isinstance(stream, ByteStream):
-        stream = HostStream(stream, length, request.max_content_length)
+        length = stream.length
+    else:
+        length = request.declared_length()
+        if not isinstance(stream, ByteStream):
+            stream = HostStream(stream, length, request.max_content_length)
+    if length > request.max_content_length:
+        raise bad(413, "Payload too large")
+    if stream is None:
+        return
     most = request.max_body_length
     if length <= most:
         parts = []
@@ -245,13 +245,23 @@ async def load(request: "Request", wanted: bool) -> None:
             data = await stream.read(port.FILE_BLOCK)
             if not data:
                 request.pending = None
-                request.set_body(parts[0] if len(parts) == 1 else b"".join(parts))
+                request.body = parts[0] if len(parts) == 1 else b"".join(parts)
                 return
             parts.append(data)
             size += len(data)
         stream.unread(b"".join(parts))
     request.pending = None
-    request.set_stream(stream)
+    request.stream = stream
+
+
+async def upgrade(connection: "Connection", headers: "dict[str, str]") -> "Channel":
+    """Switch protocols on a connection of the native server."""
+    text = "HTTP/1.1 101 Switching Protocols\r\n"
+    for name in headers:
+        text += "%s: %s\r\n" % (name, headers[name])
+    connection.upgraded = True
+    await connection.send((text + "\r\n").encode())
+    return Channel(connection)
 
 
 class Channel(ByteStream):
@@ -277,8 +287,7 @@ class Channel(ByteStream):
         Raises:
             OSError: the peer has gone or takes nothing.
         """
-        if self._connection.write(data):
-            await self._connection.flush()
+        await self._connection.send(data)
 
     awrite = write
 
@@ -290,7 +299,8 @@ class Channel(ByteStream):
 
     def get_extra_info(self, name: str, default: "Any" = None) -> "Any":
         """Return `peername` and, on CPython, what else asyncio's transport knows."""
-        return self._connection.info(name, default)
+        value = self._connection.info(name)
+        return default if value is None else value
 
 
 class AsyncBytesIO:

@@ -1,11 +1,8 @@
 """Names that only programs written for Microdot use. Nothing else in this package imports this module."""
 
-from .errors import allowed, error_response, mro as mro
-from .head import HTTPException as HTTPException
-from .outgoing import BodyIterator
-from .request import Request
-from .response import Response
-from .runtime import const, port
+from .errors import allowed, error_response, matching, mro as mro
+from .http import HTTPException as HTTPException, Request, Response, const, port
+from .lazy import Bound
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -20,8 +17,6 @@ MUTED_SOCKET_ERRORS = [32, 54, 104, 128]
 
 async def invoke_handler(handler: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":
     """Call a handler: a coroutine function in the loop, another on CPython in a thread."""
-    if port.is_async(handler):
-        return await handler(*args, **kwargs)
     return await port.call(handler, *args, **kwargs)
 
 
@@ -73,19 +68,9 @@ async def create_request(
     request = Request(
         app, client_addr, method, url, version, headers, body, stream, (reader, writer), scheme=scheme
     )
-    request._length = length
     if stream is not None:
-        request.set_stream(stream)
+        request.stream = stream
     return request
-
-
-def complete(response: Response) -> None:
-    """Do what `Response.complete()` says."""
-    headers = response.headers
-    if isinstance(response.body, bytes) and "Content-Length" not in headers:
-        headers["Content-Length"] = str(len(response.body))
-    if "Content-Type" not in headers:
-        headers["Content-Type"] = response.content_type()
 
 
 async def write(response: Response, stream: "Any") -> None:
@@ -115,31 +100,20 @@ async def write(response: Response, stream: "Any") -> None:
             await chunks.aclose()
 
 
-class _Bound:
-    # A function with the app in front: boards have no functools.partial, and bound methods need a class.
-    def __init__(self, function: "Callable[..., Any]", app: "Microdot") -> None:
-        self._function = function
-        self._app = app
-
-    def __call__(self, *args: "Any", **kwargs: "Any") -> "Any":
-        return self._function(self._app, *args, **kwargs)
-
-
 def default_options_handler(app: "Microdot", req: Request) -> "dict[str, str]":
     """Return the headers of the answer to OPTIONS: the methods of all routes that match the path."""
-    return {"Allow": allowed(app._routes.matching(req.path))}
+    return {"Allow": allowed(matching(app, req.path))}
 
 
 def find_route(app: "Microdot", req: Request) -> "tuple[Any, str, Any]":
     """Return (handler, prefix, sub-app) for a request; the handler is a status when there is none."""
     from .errors import find_else
 
-    found = None
-    if req.method.upper() != "OPTIONS":
-        found = app._routes.find(req.path, req.method.upper())
-    route, args = found or find_else(app, req)
-    if route is None:
-        return (args.status_code if isinstance(args, HTTPException) else args), req.url_prefix, req.subapp
+    try:
+        method = req.method.upper()
+        route, args = (None if method == "OPTIONS" else app.find(req.path, method)) or find_else(app, req)
+    except HTTPException as exc:
+        return exc.status_code, req.url_prefix, req.subapp
     req.url_args = args
     return route.handler, route.url_prefix, route.subapp
 
@@ -180,7 +154,7 @@ def url_map(app: "Microdot") -> "list[Any]":
 
     return [
         (list(route.methods), URLPattern(route.pattern), route.handler, route.url_prefix, route.subapp)
-        for route in app._routes.all
+        for route in app.routes
     ]
 
 
@@ -202,7 +176,11 @@ def app_attribute(app: "Microdot", name: str) -> "Any":
         AttributeError: there is none.
     """
     if name in _METHODS:
-        return _Bound(_METHODS[name], app)
+        return Bound(_METHODS[name], app)
     if name == "url_map":
         return url_map(app)
+    if name == "url_for":
+        from .patterns import url_for
+
+        return lambda handler, **args: url_for(app, handler, args)
     raise AttributeError("Microdot has no attribute " + name)

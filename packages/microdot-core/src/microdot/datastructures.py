@@ -2,9 +2,7 @@
 
 import json
 
-from .head import is_token
-from .response import check_value
-from .runtime import const
+from .http import const, is_token
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -28,6 +26,12 @@ class BadRequest(ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def check_value(value: str) -> None:
+    """Refuse a header value that would end its line (RFC 9110 5.5)."""
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise ValueError("response header: CR, LF or NUL in a value")
 
 
 class NoCaseDict(_Dict):

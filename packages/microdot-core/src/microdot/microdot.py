@@ -3,16 +3,15 @@
 _NAMES = {
     "Microdot": "app",
     "abort": "app",
-    "invoke": "app",
-    "Request": "request",
-    "Response": "media_types",
+    "Request": "http",
+    "Response": "replies",
     "URLPattern": "patterns",
     "AsyncBytesIO": "body",
     "NoCaseDict": "datastructures",
     "MultiDict": "datastructures",
     "urlencode": "datastructures",
     "urldecode": "datastructures",
-    "HTTPException": "head",
+    "HTTPException": "http",
     "invoke_handler": "compat",
     "iscoroutine": "compat",
     "mro": "compat",
@@ -48,10 +47,8 @@ if __debug__:  # dropped by mpy-cross -O
             urldecode as urldecode,
             urlencode as urlencode,
         )
-        from .head import HTTPException as HTTPException
+        from .http import HTTPException as HTTPException, Request as Request, Response as Response
         from .patterns import URLPattern as URLPattern
-        from .request import Request as Request
-        from .response import Response as Response
 
         redirect = Response.redirect
         send_file = Response.send_file

@@ -1,9 +1,9 @@
-"""The cold half of routing: registered types, expressions, `URLPattern`, `mount()` and `url_for()`."""
+"""The cold half of routing: registered types, expressions, `URLPattern` and `url_for()`."""
 
 import re
 
-from .routing import Route, match_segments, split_pattern
-from .runtime import const
+from .app import Route
+from .http import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class URLPattern:
         self.url_pattern = url_pattern
         self.segments: "list[Any]" = []
         self.regex: "Any" = None
-        self._literal: "str | None" = None
+        self._route: "Route | None" = None
 
     @classmethod
     def register_type(
@@ -47,39 +47,27 @@ class URLPattern:
         cls.segment_patterns[type_name] = pattern
         cls.segment_parsers[type_name] = parser
 
-    def _split(self) -> str:
-        if self._literal is None:
-            literal, segments = split_pattern(self.url_pattern)
-            self.segments = segments or []
-            self._literal = literal
-        return self._literal
-
     def compile(self) -> "Any":
         """Return the regular expression of the whole pattern; matching itself goes segment by segment.
 
         Raises:
             ValueError: the pattern is malformed or names an unknown type.
         """
-        literal = self._split()
-        parts = [_escape(literal)]
-        for i in range(len(self.segments)):
-            segment = self.segments[i]
-            if i:
-                parts.append("/")
+        self._route = route = Route(self.url_pattern, URLPattern, ())
+        self.segments = route.segments or []
+        parts = [_escape(route.literal)]
+        for segment in self.segments:
             parts.append(_escape(segment) if isinstance(segment, str) else "(" + _expression(segment[1]) + ")")
-        self.regex = re.compile("^" + "".join(parts) + "$")
+            parts.append("/")
+        self.regex = re.compile("^" + "".join(parts[:-1] if self.segments else parts) + "$")
         return self.regex
 
     def match(self, path: str) -> "dict[str, Any] | None":
         """Return the arguments that `path` has for this pattern, None when it does not match."""
-        literal = self._split()
-        if self.regex is None:
+        if self._route is None:
             self.compile()
-        if not self.segments:
-            return {} if path == literal else None
-        if path[: len(literal)] != literal:
-            return None
-        return match_segments(self.segments, path[len(literal) :].split("/"))
+        route: "Any" = self._route
+        return route.match(path) if path[: len(route.literal)] == route.literal else None
 
     def __repr__(self) -> str:
         return "URLPattern: " + self.url_pattern
@@ -97,8 +85,8 @@ def _expression(kind: str) -> str:
     return URLPattern.segment_patterns[kind]
 
 
-def match_special(segments: "list[Any]", parts: "list[str]") -> "dict[str, Any] | None":
-    """Match segments among which are paths, expressions or registered types."""
+def match_segments(segments: "list[Any]", parts: "list[str]") -> "dict[str, Any] | None":
+    """Match all segments of a pattern, of whatever type, against those of a path; the arguments, or None."""
     return _match(segments, 0, parts, 0)
 
 
@@ -134,6 +122,8 @@ def _match(segments: "list[Any]", s: int, parts: "list[str]", p: int) -> "dict[s
 def _convert(kind: str, part: str) -> "Any":
     if not part:
         return None
+    if kind == "string":
+        return part
     expression = _expression(kind)
     if expression != "[^/]+":  # any text: no expression needed, and none that recurses on a long one
         compiled = _compiled.get(expression)
@@ -154,39 +144,18 @@ def _convert(kind: str, part: str) -> "Any":
         return None
 
 
-def mount(app: "Microdot", subapp: "Microdot", url_prefix: str, local: bool) -> None:
-    """Do what `Microdot.mount()` says."""
-    from .hooks import merge
-
-    for route in list(subapp._routes.all):
-        copy = Route(url_prefix + route.pattern, route.handler, route.methods)
-        copy.url_prefix = url_prefix + route.url_prefix
-        copy.subapp = route.subapp or subapp
-        copy.local_apps = (subapp,) + route.local_apps if local else route.local_apps
-        own = route.__dict__
-        for name in own:  # what extensions keep on a route goes with it
-            if not hasattr(copy, name):
-                setattr(copy, name, own[name])
-        app._add_route(copy)
-    merge(app, subapp, local)
-    if not local:
-        app.error_handlers.update(subapp.error_handlers)
-        subapp.error_handlers = {}
-
-
 def url_for(app: "Microdot", handler: "Callable[..., Any] | str", args: "dict[str, Any]") -> str:
     """Do what `Microdot.url_for()` says."""
     from .datastructures import quote
 
-    for route in app._routes.all:
+    for route in app.routes:
         if route.handler is handler or getattr(route.handler, "__name__", None) == handler:
             break
     else:
         raise ValueError("url_for: no route has the handler %s" % handler)
     left = dict(args)
-    literal, segments = split_pattern(route.pattern)
     parts = []
-    for segment in segments or ():
+    for segment in route.segments or ():
         if isinstance(segment, str):
             parts.append(segment)
             continue
@@ -194,7 +163,7 @@ def url_for(app: "Microdot", handler: "Callable[..., Any] | str", args: "dict[st
         if name not in left:
             raise ValueError("url_for: %s needs the argument %s" % (route.pattern, name))
         parts.append(quote(str(left.pop(name)), "/" if kind == "path" else ""))
-    url = literal + "/".join(parts)
+    url = route.literal + "/".join(parts)
     if left:
         url += "?" + "&".join([quote(name, "") + "=" + quote(str(left[name]), "") for name in left])
     return url

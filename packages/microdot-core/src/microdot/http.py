@@ -1,0 +1,533 @@
+"""HTTP messages: the strict parser of request heads, `Request` and `Response`. No sockets here.
+
+The parser follows RFC 9112. Whatever two parsers in a row could read differently is refused, because a proxy in front of
+this server may be the other one (request smuggling). Two leniencies: a line may end in a bare LF (2.2 allows it, and old
+clients send it), and repeated fields that are lists are joined.
+
+A board pays for every name, so what most programs never ask of a request or a response is made by `lazy.py` when they do:
+`__getattr__` fetches it once, and from then on it is an ordinary attribute.
+"""
+
+import json
+import sys
+
+# The one place where runtimes part ways: both modules offer the same names.
+if sys.implementation.name in ("micropython", "circuitpython"):
+    from micropython import const as const
+
+    import microdot._micropython as port  # `from . import` would ask the facade's __getattr__ first
+else:
+    from . import _cpython as port  # type: ignore[no-redef]
+    from ._cpython import const as const  # type: ignore[no-redef]
+
+port = port
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from typing import Any
+
+    from .app import Microdot, Route
+    from .datastructures import Headers, MultiDict, NoCaseDict
+
+_CLOSE = const(1)  # flags of parse_fields()
+_EXPECT = const(4)
+
+
+class HTTPException(Exception):
+    """An answer other than the handler's: raised by `abort()` and by the parsers, made into an error response.
+
+    Args:
+        status_code: the HTTP status, an int.
+        reason: the body of the response; `"<status> error"` when left out.
+    """
+
+    def __init__(self, status_code: int, reason: "str | None" = None) -> None:
+        self.status_code = status_code
+        self.reason = reason or str(status_code) + " error"
+
+    def __repr__(self) -> str:
+        return "HTTPException: " + str(self.status_code)
+
+
+def bad(status_code: int = 400, reason: str = "Bad request") -> HTTPException:
+    """Make the exception for a request that breaks the protocol; the server answers it and closes the connection."""
+    return HTTPException(status_code, reason)
+
+
+def is_token(name: bytes, more: bytes = b"") -> bool:
+    """Tell whether `name` is a token (RFC 9110 5.6.2), as methods and field names must be.
+
+    Args:
+        name: what to look at.
+        more: further characters to accept.
+    """
+    # Nearly all are letters and dashes, and these two methods are loops in C.
+    if name.replace(b"-", b"").isalpha():
+        return True
+    for c in name:
+        if (c < 33 or c > 126 or c in b'"(),/:;<=>?@[\\]{}') and c not in more:
+            return False
+    return bool(name)
+
+
+def check_host(value: bytes) -> None:
+    """Refuse what cannot be a host with an optional port (RFC 9110 7.2); an empty value may be sent.
+
+    Raises:
+        HTTPException: 400.
+    """
+    colon = value.rfind(b":")
+    port_number = value[colon + 1 :] if colon > value.rfind(b"]") else b""
+    if b"#" in value or not is_token(value + b"a", b":[](),;=") or port_number and not port_number.isdigit():
+        raise bad()
+
+
+def parse_request_line(line: bytes) -> "tuple[str, str, bytes, int]":
+    """Parse the first line of a request (RFC 9112 3).
+
+    Args:
+        line: the line without its line end.
+
+    Returns:
+        method, target in origin form (or `*`), authority of an absolute target (else empty), minor version (0 or 1).
+
+    Raises:
+        HTTPException: 400 for a malformed line, 501 for CONNECT, 505 for another major version.
+    """
+    parts = line.split(b" ")
+    if len(parts) != 3 or not port.is_text(line) or not is_token(parts[0]):
+        raise bad()
+    method, target, version = parts
+    minor = 1  # RFC 9110 2.5: a higher minor version is read as the highest that we know
+    if version != b"HTTP/1.1":
+        if len(version) != 8 or version[:5] != b"HTTP/" or version[6:7] != b"." or not (version[5:6] + version[7:]).isdigit():
+            raise bad()
+        if version[5:6] != b"1":
+            raise bad(505, "HTTP version not supported")
+        if version[7:] == b"0":
+            minor = 0
+    authority = b""
+    if target[:1] != b"/" and (target != b"*" or method != b"OPTIONS"):
+        if method == b"CONNECT":
+            raise bad(501, "Not implemented")
+        # 3.2.2: a server must accept the absolute form.
+        scheme, mark, rest = target.partition(b"://")
+        if scheme.lower() not in (b"http", b"https"):
+            raise bad()
+        authority, mark, path = rest.partition(b"/")
+        if b"?" in authority:
+            authority, mark, path = rest.partition(b"?")
+            path = mark + path
+        target = b"/" + path
+        check_host(authority)
+        if not authority:
+            raise bad()
+    if b"#" in target:
+        raise bad()
+    try:
+        return method.decode(), target.decode(), authority, minor
+    except ValueError:  # UnicodeError: a target that is no text
+        raise bad()
+
+
+def parse_fields(fields: bytes, minor: int, max_line: int, max_count: int) -> "tuple[int, int]":
+    """Check every header line and read those that frame the message.
+
+    Args:
+        fields: the rest of the head: a line end before each header line, none after the last but perhaps a CR.
+        minor: the minor version of the request, 0 or 1.
+        max_line: the longest line accepted, in bytes.
+        max_count: how many header lines are accepted.
+
+    Returns:
+        the length of the body in bytes (0: none, -1: chunked), and flags: 1 the client closes the connection after
+        this request, 4 it waits for `100 Continue`.
+
+    Raises:
+        HTTPException: 400, 413, 417, 431 or 501.
+    """
+    length = host = None
+    flags = 0
+    lines = fields.split(b"\n")
+    if len(lines) > max_count + 1:
+        raise bad(431, "Header too large")
+    for line in lines[1:]:
+        if line[-1:] == b"\r":
+            line = line[:-1]
+        if len(line) > max_line:
+            raise bad(431, "Header too large")
+        name, colon, value = line.partition(b":")
+        # A name that is no token catches white space before the colon, folded lines and lines without a colon
+        # (5.1, 5.2); is_text catches CR, NUL and other controls anywhere in the line (RFC 9110 5.5).
+        if not colon or not is_token(name) or not port.is_text(line):
+            raise bad()
+        name = name.lower()
+        value = value.strip(b" \t")
+        if name == b"host":
+            if host is not None:
+                raise bad()
+            host = value
+            check_host(value)
+        elif name == b"connection":
+            if b"close" in [token.strip(b" \t") for token in value.lower().split(b",")]:
+                flags |= _CLOSE
+        elif name == b"content-length":
+            # 6.3: digits only; int() would take signs, underscores and blanks.
+            if length is not None or not value.isdigit():
+                raise bad()
+            length = int(value) if len(value) < 16 else 1 << 60
+        elif name == b"transfer-encoding":
+            # 6.1: with two lengths somebody in between may have read the other one.
+            if length is not None or not minor:
+                raise bad()
+            if value.lower() != b"chunked":
+                raise bad(501, "Not implemented")
+            length = -1
+        elif name == b"expect" and minor:  # RFC 9110 10.1.1: an expectation of an HTTP/1.0 client is ignored
+            if value.lower() != b"100-continue":
+                raise bad(417, "Expectation failed")
+            flags |= _EXPECT
+    if minor and host is None:
+        raise bad()
+    return length or 0, flags
+
+
+class Request:
+    """An HTTP request.
+
+    Args:
+        app: the application that answers it.
+        client_addr: (host, port) of the client.
+        method: as received.
+        url: path and query string as received.
+        http_version: `"1.1"`; other hosts may say `"HTTP/1.1"`.
+        headers: a mapping, or on the native server the header lines as received.
+        body: the body when it is there already.
+        stream: an object with `async read(n)` from which the body is still to be read.
+        sock: (reader, writer), for programs that take over the connection.
+        url_prefix: where the sub-application of the route is mounted.
+        subapp: the sub-application of the route.
+        scheme: `"http"` or `"https"`.
+        route: the handler.
+    """
+
+    #: A longer body is answered 413, in bytes.
+    max_content_length = 16384
+    #: A longer body is not loaded into `body` but left in `stream`, in bytes.
+    max_body_length = 16384
+    #: The longest request line (414) and header line (431), in bytes.
+    max_readline = 2048
+    #: The longest head (431), in bytes.
+    max_head_length = port.pick(4096, 16384)
+    #: How many header lines are accepted (431).
+    max_headers = port.pick(50, 100)
+
+    #: Seconds that before hooks and handler may take; 0 is no limit. An `admit` hook sets it.
+    timeout: float = 0
+    #: The entry of the route table, None before a route was found.
+    matched: "Route | None" = None
+    # Whether a program has set g or after_request_handlers, which then are looked at when the handler is done.
+    _extras = False
+
+    if TYPE_CHECKING:
+        G: Any
+        #: Query string as a `MultiDict`; malformed ones raise `BadRequest`, which is answered 400.
+        args: MultiDict
+        #: Header fields; repeated ones are joined (RFC 9110 5.3).
+        headers: NoCaseDict
+        #: Cookies by name.
+        cookies: dict[str, str]
+        #: Declared length of the body, 0 when there is none.
+        content_length: int
+        #: The Content-Type header as it is.
+        content_type: str | None
+        #: The body as JSON, None when it is of another media type; malformed JSON raises `BadRequest`.
+        json: Any
+        #: Fields of an URL-encoded form, or those that microdot-multipart read; None when there is no form.
+        form: Any
+        #: Uploads that microdot-multipart read.
+        files: Any
+        #: The body as an async stream: `read(n)`, `readexactly(n)`, `readline()`, `readuntil(separator)`.
+        stream: Any
+        #: Attributes of the program's own.
+        g: Any
+        #: What runs on the response of this request alone.
+        after_request_handlers: list[Callable[..., Any]]
+        #: (host, port) of the client.
+        client_addr: Any
+        #: (reader, writer) of the connection, for programs that write to it; `upgrade()` takes it over.
+        sock: Any
+        #: Arguments of the path, None before a route was found.
+        url_args: dict[str, Any] | None
+        body_used: bool
+
+        def after_request(self, f: Callable[..., Any]) -> Callable[..., Any]:
+            """Register `f(request, response)` for the response of this request; a truthy result replaces it."""
+
+        def media_type(self) -> str:
+            """Return the media type of the body, in lower case and without its parameters (RFC 9110 8.3.1)."""
+
+        def declared_length(self) -> int:
+            """Return the Content-Length; -1 when there is none but a body may come."""
+
+        async def upgrade(self, headers: dict[str, str]) -> Any:
+            """Switch protocols (RFC 9110 7.8): send `headers` with a 101, return the channel of the connection.
+
+            Return `Response.already_handled` from the handler afterwards. docs/design.md describes channels.
+
+            Raises:
+                HTTPException: 501 when this host cannot.
+            """
+
+        @staticmethod
+        async def create(
+            app: Microdot, client_reader: Any, client_writer: Any, client_addr: Any, scheme: str | None = None
+        ) -> Request | None:
+            """Read a request from a stream, leniently, as tests and old programs do; servers parse strictly."""
+
+    def __init__(
+        self,
+        app: "Microdot",
+        client_addr: "Any",
+        method: str,
+        url: str,
+        http_version: str,
+        headers: "Any",
+        body: "bytes | None" = None,
+        stream: "Any" = None,
+        sock: "Any" = None,
+        url_prefix: str = "",
+        subapp: "Microdot | None" = None,
+        scheme: "str | None" = None,
+        route: "Callable[..., Any] | None" = None,
+    ) -> None:
+        self.app = app
+        if client_addr:
+            self.client_addr = client_addr
+        self.method = method
+        self.url = url
+        self.http_version = http_version
+        self._headers = headers
+        self.path, mark, query = url.partition("?")
+        self.query_string = query if mark else None
+        #: The body; empty when there is none or when it is to be read from `stream`.
+        self.body = body or b""
+        #: The body while it has not been loaded: an object with `async read(n)`.
+        self.pending = None if body else stream
+        #: The host's side of the request: docs/design.md, "The seam for hosts".
+        self.connection: "Any" = None
+        if sock:
+            self.sock = sock
+        self.url_prefix = url_prefix
+        self.subapp = subapp
+        self.scheme = scheme or "http"
+        self.route = route
+
+    def __getattr__(self, name: str) -> "Any":
+        from .lazy import request_attribute
+
+        return request_attribute(self, name)
+
+
+class Response:
+    """An HTTP response.
+
+    Args:
+        body: str (sent as UTF-8), bytes, dict or list (sent as JSON), a file-like object, a sync or async iterator of str
+            or bytes chunks, or None: with status 200 that means 204.
+        status_code: the HTTP status.
+        headers: a mapping of names to values; a list value makes one line per element.
+        reason: the reason phrase; the standard one when left out.
+
+    Raises:
+        ValueError: a header or the reason has a CR, LF or NUL (RFC 9110 5.5), which would end the line it stands in.
+    """
+
+    #: Bytes per read of a file-like body.
+    send_file_buffer_size = port.pick(1024, 65536)
+    #: The Content-Type of a response that has none; `; charset=UTF-8` is added when it names no charset.
+    default_content_type = "text/plain"
+    #: Seconds for `Cache-Control: max-age` of `send_file()`; None sends no such header.
+    default_send_file_max_age: "int | None" = None
+
+    is_head = False
+    _headers: "Headers | None" = None
+
+    if TYPE_CHECKING:
+        #: File extensions and their media types, for `send_file()`. Add your own.
+        types_map: dict[str, str]
+        #: What a handler returns when it has answered by itself, after an upgrade: nothing more is written.
+        already_handled: Response
+
+        @classmethod
+        def redirect(cls, location: str, status_code: int = 302) -> Response:
+            """Make a response that sends the client elsewhere.
+
+            Args:
+                location: the URL; what is not ASCII is percent-encoded (RFC 9110 10.2.2).
+                status_code: 301, 302, 303, 307 or 308.
+
+            Raises:
+                ValueError: the URL has a control character.
+            """
+
+        @classmethod
+        def send_file(
+            cls,
+            filename: str,
+            status_code: int = 200,
+            content_type: str | None = None,
+            stream: Any = None,
+            max_age: int | None = None,
+            compressed: bool | str = False,
+            file_extension: str = "",
+        ) -> Response:
+            """Make a response of a file. The name is trusted: check what comes from a client, or use microdot-static.
+
+            Args:
+                filename: path of the file.
+                status_code: the HTTP status.
+                content_type: the media type; by default the one of the name's extension in `types_map`.
+                stream: a file-like object to send instead of opening `filename`.
+                max_age: seconds for `Cache-Control: max-age`.
+                compressed: true when the file is gzipped already, or the name of its Content-Encoding.
+                file_extension: added to the name when the file is opened, such as `.gz`.
+
+            Raises:
+                OSError: the file cannot be opened.
+            """
+
+        def set_cookie(
+            self,
+            cookie: str,
+            value: str,
+            path: str | None = None,
+            domain: str | None = None,
+            expires: Any = None,
+            max_age: int | None = None,
+            secure: bool = False,
+            http_only: bool = False,
+            partitioned: bool = False,
+            same_site: str | None = None,
+        ) -> None:
+            """Add a cookie (RFC 6265).
+
+            Args:
+                cookie: the name, a token.
+                value: the value.
+                path: Path attribute.
+                domain: Domain attribute.
+                expires: a str taken as it is, or a datetime; an aware one is converted to GMT.
+                max_age: seconds; 0 deletes.
+                secure: Secure attribute.
+                http_only: HttpOnly attribute.
+                partitioned: Partitioned attribute.
+                same_site: `"Strict"`, `"Lax"` or `"None"`.
+
+            Raises:
+                ValueError: a part would break out of its place; nothing is added.
+            """
+
+        def delete_cookie(self, cookie: str, **kwargs: Any) -> None:
+            """Tell the browser to forget a cookie; takes the options of `set_cookie()` that it was set with."""
+
+        def complete(self) -> None:
+            """Add Content-Length and Content-Type where they are missing; hosts other than the native server need it."""
+
+        async def write(self, stream: Any) -> None:
+            """Write the response as HTTP/1.0 to an object with `async awrite(bytes)`."""
+
+        def body_iter(self) -> AsyncIterator[bytes | str]:
+            """Return an async iterator over the chunks of the body, which closes the body at its end."""
+
+    def __init__(
+        self,
+        body: "Any" = b"",
+        status_code: int = 200,
+        headers: "Mapping[str, Any] | None" = None,
+        reason: "str | None" = None,
+    ) -> None:
+        if body is None and status_code == 200:
+            body = b""
+            status_code = 204
+        self.status_code = status_code
+        self.reason = reason
+        # The Content-Type that the body has by its kind.
+        self._type: "str | None" = None
+        if isinstance(body, str):
+            body = body.encode()
+        elif isinstance(body, (dict, list)):
+            body = json.dumps(body).encode()
+            self._type = "application/json; charset=UTF-8"
+        self.body = body
+        if headers or reason:
+            from .lazy import check_response
+
+            check_response(self, headers)
+
+    def __getattr__(self, name: str) -> "Any":
+        from .lazy import response_attribute
+
+        return response_attribute(self, name)
+
+    @property
+    def headers(self) -> "Headers":
+        """The headers, a dict whose keys do not mind their case; a bad value raises ValueError."""
+        if self._headers is None:
+            self.headers = {}
+        return self._headers  # type: ignore[return-value]
+
+    @headers.setter
+    def headers(self, headers: "Mapping[str, Any]") -> None:
+        from .lazy import set_headers
+
+        set_headers(self, headers)
+
+    def content_type(self) -> str:
+        """Return the Content-Type of a response that was given none."""
+        kind = self._type or self.default_content_type
+        return kind if "charset=" in kind else kind + "; charset=UTF-8"
+
+    def head(self, minor: int, lines: str) -> bytes:
+        """Return the status line and the headers, up to and with the empty line.
+
+        Args:
+            minor: minor version of HTTP, 0 or 1.
+            lines: complete header lines that the server adds (Date, Content-Length, Connection …).
+
+        Raises:
+            ValueError: a value would end its line.
+        """
+        status = self.status_code
+        if self._headers is not None or self.reason is not None:
+            from .lazy import full_head
+
+            return full_head(self, minor, lines)
+        if status != 204 and status != 304:
+            lines += "Content-Type: %s\r\n" % self.content_type()
+        return ("HTTP/1.%d %d %s\r\n%s\r\n" % (minor, status, port.reason(status), lines)).encode()
+
+
+# What a handler returns when it has answered by itself.
+Response.already_handled = Response()
+
+
+def make_response(result: "Any") -> Response:
+    """Make a `Response` of what a handler returned: body, status, (body, status), (body, status, headers), …"""
+    if isinstance(result, Response):
+        return result
+    headers = None
+    status = 200
+    if isinstance(result, tuple):
+        # Each part may be left out: what comes first tells what it is.
+        parts = list(result)
+        result = b"" if parts and isinstance(parts[0], int) else parts.pop(0)
+        if parts and isinstance(parts[0], int):
+            status = parts.pop(0)
+        if parts:
+            headers = parts[0]
+    elif isinstance(result, int):
+        status = result
+        result = b""
+    return Response(result, status, headers)

@@ -1,0 +1,235 @@
+"""What an application may have besides routes: hooks, error handlers, sub-applications. Loaded when it gets one."""
+
+from .app import Microdot, Route, abort
+from .http import const, port
+from .lazy import Bound
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from .http import Request, Response
+
+    class Extension(Protocol):
+        """Anything that `app.install()` takes."""
+
+        def setup(self, app: Microdot) -> object:
+            """Register hooks with `app.on()`; may be called for several applications."""
+
+    class Channel(Protocol):
+        """A connection that `request.upgrade()` handed over, when it carries bytes (`messages` is False)."""
+
+        messages: bool
+
+        async def read(self, n: int) -> bytes: ...
+
+        async def write(self, data: bytes) -> None: ...
+
+        async def close(self) -> None: ...
+
+    class MessageChannel(Protocol):
+        """The same where the host frames messages itself (`messages` is True)."""
+
+        messages: bool
+
+        async def receive(self) -> str | bytes | None: ...
+
+        async def send(self, data: str | bytes) -> None: ...
+
+        async def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+
+# hook: with how many arguments it is called
+_HOOKS = {
+    "start": 1,
+    "stop": 1,
+    "route": 1,
+    "admit": 2,
+    "before": 1,
+    "after": 2,
+    "error": 2,
+    "options": 1,
+    "done": 3,
+}
+_LISTS = {
+    "before_request_handlers": "before",
+    "after_request_handlers": "after",
+    "after_error_request_handlers": "error",
+}
+_DECORATORS = {"before_request": "before", "after_request": "after", "after_error_request": "error"}
+
+
+def on(app: Microdot, hook: str, f: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Do what `Microdot.on()` says."""
+    if hook not in _HOOKS:
+        raise ValueError("no hook '%s': use one of %s" % (hook, ", ".join(sorted(_HOOKS))))
+    if not callable(f):
+        raise TypeError("hook %s: give a function" % hook)
+    count = _HOOKS[hook]
+    try:
+        port.check_call(f, count)
+    except TypeError:
+        raise TypeError("hook %s: it is called with %d positional arguments" % (hook, count))
+    if hook in ("route", "options", "done") and port.is_async(f):
+        raise TypeError("hook %s: give a plain function, nothing awaits it" % hook)
+    hooks = app.hooks
+    # A stop hook remembers how many start hooks there were: an extension registers its start hook first.
+    hooks[hook].append((len(hooks["start"]), f) if hook == "stop" else f)
+    if hook == "route":
+        for route in app.routes:
+            f(route)
+    return f
+
+
+def install(app: Microdot, extension: "Any") -> "Any":
+    """Do what `Microdot.install()` says."""
+    extension.setup(app)
+    return extension
+
+
+def errorhandler(app: Microdot, status_code_or_exception_class: "Any") -> "Callable[..., Any]":
+    """Do what `Microdot.errorhandler()` says."""
+
+    def decorated(f: "Callable[..., Any]") -> "Callable[..., Any]":
+        app.error_handlers[status_code_or_exception_class] = f
+        return f
+
+    return decorated
+
+
+def mount(app: Microdot, subapp: Microdot, url_prefix: str = "", local: bool = False) -> None:
+    """Do what `Microdot.mount()` says."""
+    for route in list(subapp.routes):
+        copy = Route(url_prefix + route.pattern, route.handler, route.methods)
+        for name in route.__dict__:  # what extensions keep on a route goes with it
+            if not hasattr(copy, name):
+                setattr(copy, name, route.__dict__[name])
+        copy.url_prefix = url_prefix + route.url_prefix
+        copy.subapp = route.subapp or subapp
+        copy.local_apps = (subapp,) + route.local_apps if local else route.local_apps
+        app.add_route(copy)
+    if not subapp._hooked:
+        return
+    hooks = app.hooks
+    started = len(hooks["start"])
+    for hook in _HOOKS:
+        if not local or hook in ("start", "stop"):
+            own = subapp.hooks[hook]
+            if hook == "stop":
+                own[:] = [(started + n, f) for n, f in own]
+            hooks[hook] += own
+            own[:] = []
+    if not local:
+        app.error_handlers.update(subapp.error_handlers)
+        subapp.error_handlers.clear()
+
+
+def chain(app: Microdot, request: "Request | None", hook: str) -> "list[Any]":
+    """Return the functions of a hook of the app and of the local sub-apps that the route of the request lies in.
+
+    `before`, `admit` and `options` run from the outside in, the others from the inside out.
+    """
+    functions = app.hooks[hook]
+    if request is not None and request.matched is not None:
+        for local in request.matched.local_apps:
+            own = local.hooks[hook]
+            functions = functions + own if hook in ("before", "admit", "options") else own + functions
+    return functions
+
+
+def finish(app: Microdot, request: "Request | None", response: "Response | None", exception: "BaseException | None") -> None:
+    """Do what `Microdot.finish()` says."""
+    for f in chain(app, request, "done"):
+        try:
+            f(request, response, exception)
+        except Exception as exc:
+            port.print_exception(exc)
+
+
+async def begin(app: Microdot) -> None:
+    """Do what `Microdot.begin()` says."""
+    done = 0
+    try:
+        for f in app.hooks["start"]:
+            await port.call(f, app)
+            done += 1
+    except BaseException:
+        await _stop(app, done)
+        raise
+
+
+async def end(app: Microdot) -> None:
+    """Do what `Microdot.end()` says."""
+    await _stop(app, len(app.hooks["start"]))
+
+
+async def _stop(app: Microdot, started: int) -> None:
+    for n, f in reversed(app.hooks["stop"]):
+        if n <= started:
+            try:
+                await port.call(f, app)
+            except Exception as exc:
+                port.print_exception(exc)
+
+
+async def dispatch_request(app: Microdot, req: "Request | None") -> "Response":
+    """Do what `Microdot.dispatch_request()` says."""
+    return await app.dispatch(req)
+
+
+_METHODS = {
+    "on": on,
+    "install": install,
+    "errorhandler": errorhandler,
+    "mount": mount,
+    "finish": finish,
+    "begin": begin,
+    "end": end,
+    "dispatch_request": dispatch_request,
+}
+
+
+def app_attribute(app: Microdot, name: str) -> "Any":
+    """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
+    if name in _METHODS:
+        return Bound(_METHODS[name], app)
+    if name in _DECORATORS:
+        return Bound(on_decorator(_DECORATORS[name]), app)
+    if name in ("put", "patch", "delete", "query"):
+        return Bound(_method_decorator(name.upper()), app)
+    if name in _LISTS:
+        return app.hooks[_LISTS[name]]
+    if name == "hooks":
+        app.hooks = hooks = {}
+        for hook in _HOOKS:
+            hooks[hook] = []
+        app._hooked = True
+        return hooks
+    if name == "error_handlers":
+        app.error_handlers = handlers = {}
+        app.hooks  # the pipeline looks at all of them
+        return handlers
+    if name == "abort":
+        return abort
+    if name == "ssl":
+        return False
+    from .compat import app_attribute
+
+    return app_attribute(app, name)
+
+
+def on_decorator(hook: str) -> "Callable[..., Any]":
+    """Return a function that registers one for `hook`."""
+
+    def decorate(app: Microdot, f: "Callable[..., Any]") -> "Callable[..., Any]":
+        return on(app, hook, f)
+
+    return decorate
+
+
+def _method_decorator(method: str) -> "Callable[..., Any]":
+    def decorate(app: Microdot, url_pattern: str) -> "Callable[..., Any]":
+        return app.route(url_pattern, [method])
+
+    return decorate

@@ -1,0 +1,196 @@
+"""Responses that programs make themselves: cookies, redirects, files. Loaded when they do, or ask for `Response` by name."""
+
+from .datastructures import check_value
+from .http import Response, const, is_token
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def set_cookie(
+    response: Response,
+    cookie: str,
+    value: str,
+    path: "str | None" = None,
+    domain: "str | None" = None,
+    expires: "Any" = None,
+    max_age: "int | None" = None,
+    secure: bool = False,
+    http_only: bool = False,
+    partitioned: bool = False,
+    same_site: "str | None" = None,
+) -> None:
+    """Do what `Response.set_cookie()` says."""
+    if expires and not isinstance(expires, str):
+        if getattr(expires, "tzinfo", None) is not None:
+            expires = _http_date(expires.utctimetuple())
+        else:
+            expires = _http_date(expires.timetuple())
+    if not is_token(cookie.encode()):
+        raise ValueError("invalid cookie name: %r is no token" % cookie)
+    if ";" in value:
+        raise ValueError("invalid cookie value")
+    text = cookie + "=" + value
+    for name, attribute in (("Path", path), ("Domain", domain), ("Expires", expires)):
+        if attribute:
+            if ";" in attribute:
+                raise ValueError("invalid cookie: ';' in " + name)
+            text += "; %s=%s" % (name, attribute)
+    if max_age is not None:
+        text += "; Max-Age=%d" % max_age
+    if secure:
+        text += "; Secure"
+    if http_only:
+        text += "; HttpOnly"
+    if partitioned:
+        text += "; Partitioned"
+    if same_site:
+        if same_site.lower() not in ("strict", "lax", "none"):
+            raise ValueError("invalid cookie: same_site is Strict, Lax or None")
+        text += "; SameSite=" + same_site
+    # What browsers drop without a word is said here (RFC 6265bis 4.1.3, 5.7).
+    if cookie[:2] == "__":
+        prefix = cookie.lower()
+        if prefix[:7] == "__host-" and (not secure or domain or path != "/"):
+            raise ValueError("invalid cookie: __Host- needs secure, path='/' and no domain")
+        if prefix[:9] == "__secure-" and not secure:
+            raise ValueError("invalid cookie: __Secure- needs secure")
+    if len(text) > 4096:
+        raise ValueError("invalid cookie: longer than the 4096 bytes that browsers keep")
+    try:
+        check_value(text)
+    except ValueError:
+        raise ValueError("invalid cookie")
+    headers = response.headers
+    if "Set-Cookie" in headers:
+        headers["Set-Cookie"].append(text)
+    else:
+        headers["Set-Cookie"] = [text]
+
+
+def delete_cookie(response: Response, cookie: str, **kwargs: "Any") -> None:
+    """Do what `Response.delete_cookie()` says."""
+    kwargs["expires"] = "Thu, 01 Jan 1970 00:00:01 GMT"
+    kwargs["max_age"] = 0
+    set_cookie(response, cookie, "", **kwargs)
+
+
+def _http_date(t: "tuple[int, ...]") -> str:
+    # RFC 9110 5.6.7, whatever the locale.
+    return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
+        "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
+        t[2],
+        "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]],
+        t[0],
+        t[3],
+        t[4],
+        t[5],
+    )
+
+
+def ascii_url(location: str) -> str:
+    """Percent-encode what is not ASCII in a URL.
+
+    Raises:
+        ValueError: it has a control character.
+    """
+    out = []
+    for char in location:
+        if char < " " or char == "\x7f":
+            raise ValueError("invalid redirect URL")
+        out.append(char if " " < char < "\x7f" else "".join(["%%%02X" % c for c in char.encode()]))
+    return "".join(out)
+
+
+def redirect(cls: "type[Response]", location: str, status_code: int = 302) -> Response:
+    """Do what `Response.redirect()` says."""
+    return cls(b"", status_code, {"Location": ascii_url(location)})
+
+
+def send_file(
+    cls: "type[Response]",
+    filename: str,
+    status_code: int = 200,
+    content_type: "str | None" = None,
+    stream: "Any" = None,
+    max_age: "int | None" = None,
+    compressed: "bool | str" = False,
+    file_extension: str = "",
+) -> Response:
+    """Do what `Response.send_file()` says."""
+    if content_type is None:
+        name = filename[:-3] if compressed and filename[-3:] == ".gz" else filename
+        extension = name.split(".")[-1]
+        content_type = cls.types_map.get(extension) or cls.types_map.get(
+            extension.lower(), "application/octet-stream"
+        )
+    headers = {"Content-Type": content_type}
+    if max_age is None:
+        max_age = cls.default_send_file_max_age
+    if max_age is not None:
+        headers["Cache-Control"] = "max-age=%d" % max_age
+    if compressed:
+        headers["Content-Encoding"] = compressed if isinstance(compressed, str) else "gzip"
+    response = cls(b"", status_code, headers)  # first, so that a refused header leaves no file open
+    response.body = stream or open(filename + file_extension, "rb")
+    return response
+
+
+async def write(response: Response, stream: "Any") -> None:
+    """Do what `Response.write()` says."""
+    from .compat import write
+
+    await write(response, stream)
+
+
+def complete(response: Response) -> None:
+    """Do what `Response.complete()` says."""
+    headers = response.headers
+    if isinstance(response.body, bytes) and "Content-Length" not in headers:
+        headers["Content-Length"] = str(len(response.body))
+    if "Content-Type" not in headers:
+        headers["Content-Type"] = response.content_type()
+
+
+def body_iter(response: Response) -> "Any":
+    """Do what `Response.body_iter()` says."""
+    from .outgoing import BodyIterator
+
+    body = response.body
+    return body if hasattr(body, "__anext__") else BodyIterator(body, response.send_file_buffer_size)
+
+
+METHODS = {
+    "set_cookie": set_cookie,
+    "delete_cookie": delete_cookie,
+    "write": write,
+    "complete": complete,
+    "body_iter": body_iter,
+}
+
+# A class has no lazy attributes, so these are put there.
+Response.redirect = classmethod(redirect)  # type: ignore[method-assign, assignment]
+Response.send_file = classmethod(send_file)  # type: ignore[method-assign, assignment]
+Response.types_map = {
+    "css": "text/css",
+    "csv": "text/csv",
+    "gif": "image/gif",
+    "htm": "text/html",
+    "html": "text/html",
+    "ico": "image/x-icon",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "js": "application/javascript",
+    "json": "application/json",
+    "mjs": "application/javascript",
+    "mp4": "video/mp4",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "txt": "text/plain",
+    "wasm": "application/wasm",
+    "webp": "image/webp",
+    "woff2": "font/woff2",
+    "xml": "application/xml",
+}
