@@ -2,40 +2,36 @@
 
 __version__ = "0.1.0"
 
-# name: module. What a program does not import is not loaded.
-_NAMES = {
-    "Microdot": "app",
-    "abort": "app",
-    "Request": "http",
-    "Response": "replies",
-    "URLPattern": "patterns",
-    "AsyncBytesIO": "body",
-    "iscoroutine": "compat",
-}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .app import Microdot as Microdot, abort as abort
+    from .body import AsyncBytesIO as AsyncBytesIO
+    from .compat import iscoroutine as iscoroutine
+    from .http import Request as Request, Response as Response
+    from .patterns import URLPattern as URLPattern
 
-
-def __getattr__(name: str) -> object:
-    if name == "redirect" or name == "send_file":
-        return getattr(__getattr__("Response"), name)
-    module = _NAMES.get(name)
-    if module is None:
-        raise AttributeError(name)
-    value = getattr(__import__(module, globals(), None, (name,), 1), name)
-    globals()[name] = value
-    return value
+    redirect = Response.redirect
+    send_file = Response.send_file
+else:
+    # What a program does not import is not loaded.
+    def __getattr__(name):
+        if name == "redirect" or name == "send_file":
+            return getattr(__getattr__("Response"), name)
+        module = {
+            "Microdot": "app",
+            "abort": "app",
+            "Request": "lazy",
+            "Response": "replies",
+            "URLPattern": "patterns",
+            "AsyncBytesIO": "body",
+            "iscoroutine": "compat",
+        }.get(name)
+        if not module:
+            raise AttributeError(name)
+        return getattr(__import__(module, globals(), None, (name,), 1), name)
 
 
 if __debug__:  # dropped by mpy-cross -O
-    TYPE_CHECKING = False
-    if TYPE_CHECKING:
-        from .app import Microdot as Microdot, abort as abort
-        from .body import AsyncBytesIO as AsyncBytesIO
-        from .compat import iscoroutine as iscoroutine
-        from .patterns import URLPattern as URLPattern
-        from .http import Request as Request, Response as Response
-
-        redirect = Response.redirect
-        send_file = Response.send_file
     try:  # checkouts: let editable extensions join
         from pkgutil import extend_path
 

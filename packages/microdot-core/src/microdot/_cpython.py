@@ -68,13 +68,25 @@ def iscoroutine(obj: object) -> bool:
     return inspect.iscoroutine(obj)
 
 
-def check_call(function: "Callable[..., Any]", count: int) -> None:
-    """Raise TypeError when `function` cannot be called with `count` positional arguments."""
+def check_hook(hook: str, function: "Callable[..., Any]", count: int, plain: bool) -> None:
+    """Raise TypeError when `function` does not fit a hook.
+
+    Args:
+        hook: its name, for the message.
+        function: the function.
+        count: with how many positional arguments it is called.
+        plain: whether nothing awaits its result.
+    """
+    if plain and is_async(function):
+        raise TypeError("hook %s: give a plain function, nothing awaits it" % hook)
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some built-in functions do not tell
         return
-    signature.bind(*(None,) * count)
+    try:
+        signature.bind(*(None,) * count)
+    except TypeError:
+        raise TypeError("hook %s: it is called with %d positional arguments" % (hook, count)) from None
 
 
 def is_async(function: "Callable[..., Any]") -> bool:
@@ -190,9 +202,6 @@ class Link(asyncio.Protocol):
         reader = self._reader
         if reader is not None and not reader.done():
             reader.set_result(None)
-        if self.streaming:  # nobody may be reading, writing or even awake: the body's producer is to end now
-            self.streaming = False
-            self.task.cancel()
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -234,8 +243,11 @@ class Link(asyncio.Protocol):
         """Send `data` together with what else is written in this turn of the loop; True as for `write()`.
 
         Many small chunks then leave in one packet, and none later than the loop would have slept.
+
+        Raises:
+            OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
         """
-        if self.gone:
+        if self.eof:
             raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
         if self._chunks is None:
             self._chunks = [data]
@@ -297,7 +309,7 @@ class Link(asyncio.Protocol):
         """Close at once."""
         self.transport.abort()
 
-    def watch(self) -> None:
+    def look(self) -> None:
         """Nothing to do: the loop tells when the peer goes."""
 
     def info(self, name: str) -> Any:

@@ -138,7 +138,13 @@ class Link:
         return n < len(data)
 
     def write_soon(self, data: bytes) -> bool:
-        """Send one of many pieces: as `write()`, but always asks for `drain()`, where others get their turn."""
+        """Send one of many pieces: as `write()`, but always asks for `drain()`, where others get their turn.
+
+        Raises:
+            OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
+        """
+        if self.eof:
+            raise OSError(104)
         self.write(data)
         return True
 
@@ -172,16 +178,13 @@ class Link:
 
     abort = close
 
-    def watch(self) -> None:
-        """While a body is produced: notice that the peer has gone, and end the task that produces it."""
+    def look(self) -> None:
+        """While nobody reads: notice that the peer has gone."""
         try:
             if not self.eof and len(self.buffer) < _READ:
                 self.take_in()
         except OSError:
             self.eof = True
-        if self.eof:
-            self.streaming = False
-            self.task.cancel()
 
     def info(self, name: str) -> "Any":
         """Return the peer's address for `peername`."""

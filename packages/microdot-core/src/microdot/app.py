@@ -310,6 +310,7 @@ class Microdot:
                     found = find_else(self, request)
                 route, args = found
                 request.route = route.handler
+                request.url_args = args
                 if route.subapp:
                     request.matched = route
                     request.subapp = route.subapp
@@ -366,3 +367,6 @@ def abort(status_code: int, reason: "str | None" = None) -> "NoReturn":
         reason: the body, by default `"<status> error"`.
     """
     raise HTTPException(status_code, reason)
+
+
+Microdot.abort = staticmethod(abort)  # type: ignore[method-assign]

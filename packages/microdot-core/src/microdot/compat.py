@@ -76,7 +76,7 @@ async def create_request(
 async def write(response: Response, stream: "Any") -> None:
     """Do what `Response.write()` says."""
     response.complete()
-    chunks = None
+    chunks: "Any" = response.body_iter()
     try:
         reason = response.reason
         if reason is None:
@@ -89,14 +89,13 @@ async def write(response: Response, stream: "Any") -> None:
                 text += "%s: %s\r\n" % (name, one)
         await stream.awrite((text + "\r\n").encode())
         if not response.is_head:
-            chunks = response.body_iter()
             async for chunk in chunks:
                 await stream.awrite(chunk.encode() if isinstance(chunk, str) else chunk)
     except OSError as exc:
         if exc.args and exc.args[0] not in MUTED_SOCKET_ERRORS and exc.args[0] != "Connection lost":
             raise
     finally:
-        if chunks is not None and hasattr(chunks, "aclose"):
+        if hasattr(chunks, "aclose"):
             await chunks.aclose()
 
 

@@ -211,7 +211,7 @@ def quote(s: str, safe: str = "/") -> str:
 
 def urlencode(s: str) -> str:
     """Encode a value for a query string, in which slashes may stay: a space becomes `+`."""
-    return quote(s, " /!$'()*,:;@").replace(" ", "+")
+    return quote(s, " /!$()*,:;@").replace(" ", "+")
 
 
 def parse_urlencoded(s: "str | bytes") -> MultiDict:

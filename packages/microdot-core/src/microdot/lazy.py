@@ -21,7 +21,17 @@ class G:
     """Attributes that a program keeps with a request."""
 
 
+async def _create(
+    app: "Any", client_reader: "Any", client_writer: "Any", client_addr: "Any", scheme: "str | None" = None
+) -> "Request | None":
+    from .compat import create_request
+
+    return await create_request(app, client_reader, client_writer, client_addr, scheme)
+
+
+# A class has no lazy attributes, so these are put there; the facade loads this module with `Request`.
 Request.G = G
+Request.create = staticmethod(_create)  # type: ignore[method-assign, assignment]
 
 
 def _headers(request: Request) -> "Any":

@@ -187,6 +187,10 @@ async def _stream(connection: "Connection", chunks: BodyIterator, head: bytes, l
         if not connection.eof:
             raise
         raise OSError(104)
+    except Exception:
+        if not chunked and length is None:
+            connection.abort()  # a clean end would make half of this body look whole
+        raise
     finally:
         connection.streaming = False
 

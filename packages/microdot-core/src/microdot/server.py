@@ -99,7 +99,12 @@ class Server:
         self.tick += 1
         for connection in list(self.connections):
             if connection.streaming:
-                connection.watch()
+                connection.look()
+                # A producer that writes finds out by itself; one that only waits is cancelled.
+                if connection.eof:
+                    connection.patience -= 1
+                    if not connection.patience:
+                        connection.task.cancel()
             if 0 < connection.expires <= self.tick:
                 connection.expire(bad(408, "Request timeout"))
 
@@ -139,7 +144,8 @@ class Connection(port.Link):
     waiting = False  # for a request, with none in progress
     since = 0  # the tick at which it began to wait
     expecting = False  # the client waits for `100 Continue` before it sends the body
-    streaming = False  # a body is being produced: when the peer goes, the task is cancelled
+    streaming = False  # a body is being produced, which is to end when the peer goes
+    patience = 6  # ticks in which the producer of a body may find out by itself that the peer has gone
     upgraded = False  # handed over to a handler
     _begun = False  # some of the response is on its way
     # The last header fields and what they said: clients repeat theirs with every request on a connection.
@@ -162,9 +168,7 @@ class Connection(port.Link):
                 port.print_exception(exc)
         except Exception as exc:  # MemoryError among them
             port.print_exception(exc)
-            if self._begun:
-                self.abort()  # a clean end would make half a response look whole
-            else:
+            if not self._begun:
                 self.write(_FAILED)
         finally:
             self.waiting = False
