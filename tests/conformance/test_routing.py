@@ -5,6 +5,7 @@ Portable: CPython and MicroPython.
 
 from microdot import Microdot, Request, Response, URLPattern
 from microdot.test_client import TestClient
+from support.checks import CPYTHON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -551,4 +552,6 @@ async def test_long_paths() -> None:
     client = TestClient(app)
     assert (await client.get("/" + "a/" * 900 + "end")).text == str(2 * 900 - 1)
     assert (await client.get("/" + "a/" * 900)).status_code == 404
-    assert (await client.get("/" + "x" * 1800)).text == "1800"
+    # A board matches expressions by recursion: a segment too long for its stack matches nothing there.
+    response = await client.get("/" + "x" * 1800)
+    assert response.text == "1800" or response.status_code == 404 and not CPYTHON, response.text

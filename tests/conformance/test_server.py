@@ -9,7 +9,7 @@ import asyncio
 
 from microdot import Microdot, Request, Response
 from support.checks import CPYTHON, names, raised_async, split_message
-from support.loopback import Running, parse
+from support.loopback import Running, free_port, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def hello_app() -> Microdot:
 
     @app.get("/request")
     async def show(request: Request) -> "Any":
-        return [request.http_version, request.path, request.scheme, request.client_addr[0]]
+        if CPYTHON:  # MicroPython's unix port gives a raw address
+            assert request.client_addr[0] == "127.0.0.1" and len(request.client_addr) == 2
+        return "%s %s %s" % (request.http_version, request.path, request.scheme)
 
     @app.get("/args")
     async def args(request: Request) -> str:
@@ -59,11 +61,8 @@ async def test_hello() -> None:
             answer = split_message(await server.send(data))
             assert answer[0] in ("HTTP/1.0 200 OK", "HTTP/1.1 200 OK"), answer
             assert answer[2] == b"hello", answer
-        assert (await server.get("/request"))[2] in (
-            b'["1.1", "/request", "http", "127.0.0.1"]',
-            b'["1.1","/request","http","127.0.0.1"]',
-        )
-        assert parse(await server.send(b"GET /request HTTP/1.0\r\n\r\n"))[2].startswith(b'["1.0"')
+        assert (await server.get("/request?a=b"))[2] == b"1.1 /request http"
+        assert parse(await server.send(b"GET /request HTTP/1.0\r\n\r\n"))[2] == b"1.0 /request http"
 
 
 # (contract section, bytes sent, status)
@@ -550,7 +549,7 @@ def test_run() -> None:
             app.shutdown()
 
     tasks: "list[Any]" = []
-    port = 40000 + int.from_bytes(__import__("os").urandom(2), "big") % 5000
+    port = free_port()
 
     async def start(app: Microdot) -> None:
         tasks.append(asyncio.create_task(client(port)))

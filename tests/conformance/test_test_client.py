@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def plain(headers: "Any") -> "dict[str, str]":
+    """Return headers as a plain dict; boards' dict() doesn't take subclasses."""
+    return {name: headers[name] for name in headers}
+
+
 def echo_app() -> Microdot:
     """Return an application that answers with what it was asked."""
     app = Microdot()
@@ -24,7 +29,7 @@ def echo_app() -> Microdot:
         return {
             "method": request.method,
             "url": request.url,
-            "headers": dict(request.headers),
+            "headers": plain(request.headers),
             "body": request.body.decode(),
             "version": request.http_version,
             "client": list(request.client_addr),
@@ -438,7 +443,7 @@ def channel_app(log: "list[Any]") -> Microdot:
 
     @app.get("/headers")
     async def headers(request: Request) -> "Any":
-        return {"headers": dict(request.headers), "version": request.http_version, "method": request.method}
+        return {"headers": plain(request.headers), "version": request.http_version, "method": request.method}
 
     @app.get("/fail")
     async def fail(request: Request) -> Response:

@@ -6,6 +6,7 @@
 
 import asyncio
 import os
+import socket
 
 from microdot.microdot import NoCaseDict
 
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
     from microdot import Microdot
 
 _PATIENCE = 10  # seconds for anything that a test waits for
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens."""
+    port = 20000 + int.from_bytes(os.urandom(2), "big") % 20000
+    while True:
+        probe = socket.socket()
+        try:
+            probe.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+            return port
+        except OSError:
+            port += 1
+        finally:
+            probe.close()
 
 
 class Running:
@@ -33,23 +48,16 @@ class Running:
         self.task: "Any" = None
 
     async def __aenter__(self) -> "Running":
-        port = 20000 + int.from_bytes(os.urandom(2), "big") % 20000
-        for _ in range(20):
-            self.port = port
-            self.task = asyncio.create_task(self.app.start_server(host="127.0.0.1", port=port, **self.settings))
-            for _ in range(100):
-                if self.task.done():
-                    break
-                if await self._listens():
-                    return self
-                await asyncio.sleep(0.02)
-            try:
-                await self.task
-            except OSError as exc:
-                if exc.args[0] not in (98, 48):  # the address is taken: by another program, so try the next
-                    raise
-            port += 1
-        raise AssertionError("no free port")
+        self.port = free_port()
+        self.task = asyncio.create_task(self.app.start_server(host="127.0.0.1", port=self.port, **self.settings))
+        for _ in range(100):
+            if self.task.done():
+                await self.task  # raises what kept it from starting
+                break
+            if await self._listens():
+                return self
+            await asyncio.sleep(0.02)
+        raise AssertionError("the server does not listen")
 
     async def __aexit__(self, *exc: object) -> None:
         if not self.task.done():
