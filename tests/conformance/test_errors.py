@@ -293,11 +293,11 @@ async def test_value_errors_of_bodies_reach_class_handlers() -> None:
 
     client = TestClient(app)
     headers = {"Content-Type": "application/json"}
-    assert (await client.post("/", headers=headers, body=b"{")).status_code == 400
+    assert (await client.post("/", headers=headers, body=b"}")).status_code == 400
     app.errorhandler(400)(lambda request: ("by number", 400))
-    assert (await client.post("/", headers=headers, body=b"{")).text == "by number"
+    assert (await client.post("/", headers=headers, body=b"}")).text == "by number"
     app.errorhandler(ValueError)(lambda request, exc: ("by class", 422))
-    response = await client.post("/", headers=headers, body=b"{")
+    response = await client.post("/", headers=headers, body=b"}")
     assert (response.status_code, response.text) == (422, "by class")
 
 

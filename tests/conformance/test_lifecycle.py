@@ -5,7 +5,7 @@ Portable: CPython and MicroPython.
 
 from microdot import Microdot, Request, Response
 from microdot.test_client import TestClient
-from support.checks import split_message
+from support.checks import BAD_JSON, CPYTHON, LAX_JSON, split_message
 from support.fake_stream import FakeStream, request_bytes
 
 TYPE_CHECKING = False
@@ -560,17 +560,16 @@ async def test_malformed_bodies() -> None:
     form_type = {"Content-Type": "application/x-www-form-urlencoded"}
     for path, headers, body, status_code in (
         ("/json", json_type, b"[1]", 200),
-        ("/json", json_type, b"{", 400),
-        ("/json", json_type, b"\xff", 400),
-        ("/json", json_type, b"", 400),
         ("/form", form_type, b"a=b", 200),
         ("/form", form_type, b"a=%zz", 400),
         ("/form", form_type, b"a=%ff", 400),
-        ("/caught", json_type, b"{", 200),
+        ("/caught", json_type, b"}", 200),
     ):
         response = await client.post(path, headers=headers, body=body)
         assert response.status_code == status_code, (path, body, response.status_code)
-    assert (await client.post("/caught", headers=json_type, body=b"{")).text == "caught"
+    assert (await client.post("/caught", headers=json_type, body=b"}")).text == "caught"
+    for body in BAD_JSON + LAX_JSON if CPYTHON else BAD_JSON:
+        assert (await client.post("/json", headers=json_type, body=body)).status_code == 400, body
 
 
 async def test_malformed_query() -> None:

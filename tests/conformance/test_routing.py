@@ -5,7 +5,7 @@ Portable: CPython and MicroPython.
 
 from microdot import Microdot, Request, Response, URLPattern
 from microdot.test_client import TestClient
-from support.checks import CPYTHON
+from support.checks import CPYTHON, raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -555,3 +555,41 @@ async def test_long_paths() -> None:
     # A board matches expressions by recursion: a segment too long for its stack matches nothing there.
     response = await client.get("/" + "x" * 1800)
     assert response.text == "1800" or response.status_code == 404 and not CPYTHON, response.text
+
+
+async def test_url_for() -> None:
+    """Issue: the way back, from a handler to its path; what it gives is routed to that handler."""
+    app, sub = Microdot(), Microdot()
+
+    @app.get("/")
+    async def index(request: Request) -> str:
+        return "index"
+
+    @app.get("/users/<int:id>")
+    async def user(request: Request, id: int) -> str:
+        return "user %d" % id
+
+    @app.get("/files/<path:path>/raw/<name>")
+    async def file(request: Request, path: str, name: str) -> str:
+        return path + " " + name
+
+    @sub.get("/<word>")
+    async def word(request: Request, word: str) -> str:
+        return word
+
+    app.mount(sub, url_prefix="/sub")
+    client = TestClient(app)
+    for handler, args, expected, answer in (
+        (index, {}, "/", "index"),
+        (user, {"id": 5}, "/users/5", "user 5"),
+        (user, {"id": -5}, "/users/-5", "user -5"),
+        (file, {"path": "a/b", "name": "c"}, "/files/a/b/raw/c", "a/b c"),
+        (word, {"word": "hello"}, "/sub/hello", "hello"),
+        (word, {"word": "a/b c?d#\u00e9"}, "/sub/a%2Fb%20c%3Fd%23%C3%A9", "a%2Fb%20c%3Fd%23%C3%A9"),
+        (index, {"q": "a b&c"}, "/?q=a%20b%26c", "index"),
+    ):
+        url = app.url_for(handler, **args)  # type: ignore[arg-type]
+        assert url == expected, (url, expected)
+        assert (await client.get(url)).text == answer, url
+    raised(ValueError, app.url_for, user)
+    raised(ValueError, app.url_for, print)

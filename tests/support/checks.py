@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 # True on CPython, where plain `def` handlers run in threads and dictionaries are ordered.
 CPYTHON = sys.implementation.name == "cpython"
 
+# JSON that every runtime refuses, and JSON that boards' json module takes although it is malformed.
+BAD_JSON = (b"", b"{'a': 1}", b'"a', b"[1] 2", b"tru", b"nul", b"}", b"\xff", b'"\xff"')
+LAX_JSON = (b"{", b'{"a": 1', b"[1, 2", b"[1,]", b"01")
+
 
 def raised(expected: "type[BaseException] | tuple[type[BaseException], ...]", function: "Callable[..., Any]", *args: "Any") -> "Any":
     """Call the function and return the exception of the expected class that it raises; anything else is a failure."""

@@ -286,13 +286,15 @@ def served(
             client.send(message + request("GET", "/text", "Connection: close"), piece)
             found = client.answers([*methods, "GET"])
             where = f"{message[:300]!r} in pieces of {piece}"
-            assert not client.reset, f"{where}: reset after {found}"
+            # HTTP/1.0 has no pipelining: there the request behind it comes after the end that the client expects.
+            assert not client.reset or b"HTTP/1.0" in message, f"{where}: reset after {found}"
             assert found, f"{where}: closed without an answer"
             if len(found) == len(methods):
                 assert found[-1].closes, f"{where}: {found[-1]} announces no close, and the connection ended"
             else:
                 assert len(found) == len(methods) + 1, f"{where}: {[str(answer) for answer in found]}"
-                assert (found.pop().body) == b"hello", f"{where}: the request behind it got {found[-1]}"
+                last = found.pop()
+                assert last.body == b"hello", f"{where}: the request behind it got {last}, before it came {found[-1]}"
             if piece == pieces[0]:
                 first = found
             else:
