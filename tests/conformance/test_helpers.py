@@ -184,7 +184,7 @@ async def test_handlers_run_concurrently() -> None:
 
     A board has one thread (contract 22): there a plain handler runs inline, so only the async ones meet.
     """
-    started = []
+    started: "list[int]" = []
 
     def everyone_is_here() -> bool:
         return len(started) == 4

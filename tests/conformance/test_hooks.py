@@ -15,7 +15,10 @@ from support.loopback import Running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 # hook: the number of arguments that it is called with
 HOOKS = (
@@ -113,7 +116,7 @@ def test_install() -> None:
     assert first.install(extension) is extension
     assert second.install(extension) is extension
     assert extension.apps == [first, second]
-    raised((AttributeError, TypeError), first.install, object())  # type: ignore[arg-type]
+    raised((AttributeError, TypeError), first.install, object())
 
 
 def test_before_after_and_error_are_the_users_lists() -> None:
@@ -701,7 +704,7 @@ async def test_done_comes_after_the_last_byte() -> None:
     del log[:]
     async with Running(app) as server:
         await server.get("/")
-        await wait_for(log, 4)  # type: ignore[arg-type]
+        await wait_for(log, 4)
     assert log == ["chunk", "chunk", "chunk", "done"]
 
 
@@ -921,8 +924,8 @@ class Limits:
         app.on("route", self.route)
         app.on("admit", self.admit)
 
-    def limit(self, length: int, requests: int) -> "Any":
-        def decorator(f: "Any") -> "Any":
+    def limit(self, length: int, requests: int) -> "Callable[[F], F]":
+        def decorator(f: "F") -> "F":
             self.wanted.append((f, length, requests))
             return f
 

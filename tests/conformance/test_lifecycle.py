@@ -225,7 +225,8 @@ async def test_before_request() -> None:
 
 async def test_falsy_results_of_before_request_pass() -> None:
     """Contract 21 C8: the last handler's falsy result used to suppress the route."""
-    for result in (None, "", 0, [], {}, False, b"", ()):
+    falsy: "tuple[Any, ...]" = (None, "", 0, [], {}, False, b"", ())
+    for result in falsy:
         app = Microdot()
         app.before_request(lambda request, result=result: result)
         app.get("/")(lambda request: "index")

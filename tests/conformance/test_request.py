@@ -13,27 +13,33 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# What stands for an application, an address and so on where the request only keeps it.
+APP: "Any" = "app"
+SUB: "Any" = "sub"
+ROUTE: "Any" = "r"
+
+
 async def create(
     method: str, path: str, headers: "dict[str, str] | None" = None, body: "bytes | None" = None
 ) -> Request:
     """Make a request as programs' own tests do: strings for writer and address, which nobody may touch (3.7)."""
     stream = request_stream(method, path, headers, body)
-    request = await Request.create("app", stream, "writer", "addr")  # type: ignore[arg-type]
+    request = await Request.create(APP, stream, "writer", "addr")
     assert request is not None
     return request
 
 
 def plain(url: str = "/", headers: "dict[str, str] | None" = None, **more: "Any") -> Request:
     """Make a request by its constructor (3.2)."""
-    return Request("app", "addr", "GET", url, "1.0", NoCaseDict(headers), **more)  # type: ignore[arg-type]
+    return Request(APP, "addr", "GET", url, "1.0", NoCaseDict(headers), **more)
 
 
 async def test_create() -> None:
     """Contract 3.3, 3.7 MUST: a request without body."""
     stream = request_stream("GET", "/foo")
-    request = await Request.create("app", stream, "writer", "addr")  # type: ignore[arg-type]
+    request = await Request.create(APP, stream, "writer", "addr")
     assert request is not None
-    assert request.app == "app"
+    assert request.app is APP
     assert request.client_addr == "addr"
     assert request.method == "GET"
     assert request.scheme == "http"
@@ -59,26 +65,26 @@ async def test_create() -> None:
 
 async def test_create_takes_the_scheme() -> None:
     for scheme, expected in ((None, "http"), ("http", "http"), ("https", "https")):
-        request = await Request.create("app", request_stream("GET", "/"), "writer", "addr", scheme)  # type: ignore[arg-type]
+        request = await Request.create(APP, request_stream("GET", "/"), "writer", "addr", scheme)
         assert request is not None and request.scheme == expected, scheme
-        request = await Request.create("app", request_stream("GET", "/"), "writer", "addr", scheme=scheme)  # type: ignore[arg-type]
+        request = await Request.create(APP, request_stream("GET", "/"), "writer", "addr", scheme=scheme)
         assert request is not None and request.scheme == expected, scheme
 
 
 def test_constructor() -> None:
     """Contract 3.2: positions, names and defaults of the arguments."""
-    request = Request("app", "addr", "POST", "/a?b=c", "1.1", {"X": "y"}, None, "stream", "sock", "/p", "sub", "https", "r")  # type: ignore[arg-type]
-    assert (request.app, request.client_addr, request.method, request.url) == ("app", "addr", "POST", "/a?b=c")
+    request = Request(APP, "addr", "POST", "/a?b=c", "1.1", {"X": "y"}, None, "stream", "sock", "/p", SUB, "https", ROUTE)
+    assert (request.app, request.client_addr, request.method, request.url) == (APP, "addr", "POST", "/a?b=c")
     assert (request.http_version, request.body, request.stream) == ("1.1", b"", "stream")
-    assert (request.sock, request.url_prefix, request.subapp) == ("sock", "/p", "sub")
-    assert (request.scheme, request.route) == ("https", "r")
+    assert (request.sock, request.url_prefix, request.subapp) == ("sock", "/p", SUB)
+    assert (request.scheme, request.route) == ("https", ROUTE)
     assert request.headers == {"X": "y"}
     request = plain()
     assert (request.body, request.sock, request.url_prefix) == (b"", None, "")
     assert (request.subapp, request.scheme, request.route) == (None, "http", None)
-    request = plain(body=b"x", url_prefix="/p", subapp="sub", scheme="https", route="r", sock=(1, 2))
-    assert (request.body, request.url_prefix, request.subapp) == (b"x", "/p", "sub")
-    assert (request.scheme, request.route, request.sock) == ("https", "r", (1, 2))
+    request = plain(body=b"x", url_prefix="/p", subapp=SUB, scheme="https", route=ROUTE, sock=(1, 2))
+    assert (request.body, request.url_prefix, request.subapp) == (b"x", "/p", SUB)
+    assert (request.scheme, request.route, request.sock) == ("https", ROUTE, (1, 2))
 
 
 async def test_headers() -> None:
@@ -258,7 +264,7 @@ async def test_large_body_is_streamed() -> None:
     try:
         data = b"12345678901234567890"
         stream = request_stream("POST", "/foo", None, data)
-        request = await Request.create("app", stream, "writer", "addr")  # type: ignore[arg-type]
+        request = await Request.create(APP, stream, "writer", "addr")
         assert request is not None
         assert request.content_length == 20
         assert request.body == b""
@@ -281,12 +287,12 @@ async def test_create_line_limit() -> None:
     Request.max_readline = 16
     try:
         stream = FakeStream(b"GET /foo HTTP/1.0\n\n")  # 18 bytes
-        error = await raised_async(ValueError, Request.create("app", stream, "writer", "addr"))  # type: ignore[arg-type]
+        error = await raised_async(ValueError, Request.create(APP, stream, "writer", "addr"))
         assert "line too long" in str(error)
-        request = await Request.create("app", FakeStream(b"GET /a HTTP/1.0\n\n"), "writer", "addr")  # type: ignore[arg-type]
+        request = await Request.create(APP, FakeStream(b"GET /a HTTP/1.0\n\n"), "writer", "addr")
         assert request is not None and request.path == "/a"
         stream = FakeStream(b"GET /a HTTP/1.0\nX-Long: 01234567\n\n")
-        await raised_async(ValueError, Request.create("app", stream, "writer", "addr"))  # type: ignore[arg-type]
+        await raised_async(ValueError, Request.create(APP, stream, "writer", "addr"))
     finally:
         Request.max_readline = saved
     for length, passes in ((2048, True), (2049, False)):
@@ -294,15 +300,15 @@ async def test_create_line_limit() -> None:
         assert len(line) == length
         stream = FakeStream(line + b"\n")
         if passes:
-            assert await Request.create("app", stream, "writer", "addr") is not None  # type: ignore[arg-type]
+            assert await Request.create(APP, stream, "writer", "addr") is not None
         else:
-            await raised_async(ValueError, Request.create("app", stream, "writer", "addr"))  # type: ignore[arg-type]
+            await raised_async(ValueError, Request.create(APP, stream, "writer", "addr"))
 
 
 async def test_create_nothing() -> None:
     """Contract 3.7.2: the end of the stream, or an empty first line."""
     for data in (b"", b"\n", b"\r\n", b"  \r\nGET / HTTP/1.0\r\n\r\n"):
-        assert await Request.create("app", FakeStream(data), "writer", "addr") is None, data  # type: ignore[arg-type]
+        assert await Request.create(APP, FakeStream(data), "writer", "addr") is None, data
 
 
 async def test_create_malformed() -> None:
@@ -317,7 +323,7 @@ async def test_create_malformed() -> None:
         b"\xff / HTTP/1.0\n\n",
         b"GET / HTTP/1.0\nContent-Length: abc\n\n",
     ):
-        await raised_async(Exception, Request.create("app", FakeStream(data), "writer", "addr"))  # type: ignore[arg-type]
+        await raised_async(Exception, Request.create(APP, FakeStream(data), "writer", "addr"))
 
 
 async def test_create_reads_leniently() -> None:
@@ -332,7 +338,7 @@ async def test_create_reads_leniently() -> None:
         b"GET /a HTTP/1.0\nX: y\n\n\nextra bytes",
         b"GET /a HTTP/1.0\nx: first\nX: y\n\n",  # 3.7.4: a later duplicate overwrites
     ):
-        request = await Request.create("app", FakeStream(data), "writer", "addr")  # type: ignore[arg-type]
+        request = await Request.create(APP, FakeStream(data), "writer", "addr")
         assert request is not None, data
         assert request.path == "/a", data
         assert request.headers["X"] == "y", (data, request.headers)
@@ -342,7 +348,7 @@ async def test_create_reads_leniently() -> None:
 async def test_create_reads_exactly_the_body() -> None:
     """Contract 3.7.5: what follows the body stays in the stream."""
     stream = FakeStream(request_bytes("POST", "/", None, b"12345") + b"rest")
-    request = await Request.create("app", stream, "writer", "addr")  # type: ignore[arg-type]
+    request = await Request.create(APP, stream, "writer", "addr")
     assert request is not None
     assert request.body == b"12345"
     assert await stream.read() == b"rest"

@@ -27,7 +27,7 @@ async def written(response: Response) -> bytes:
             self.data += bytes(data)
 
     sink = Sink()
-    await response.write(sink)  # type: ignore[arg-type]
+    await response.write(sink)
     return sink.data
 
 

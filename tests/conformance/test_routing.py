@@ -579,7 +579,7 @@ async def test_url_for() -> None:
 
     app.mount(sub, url_prefix="/sub")
     client = TestClient(app)
-    for handler, args, expected, answer in (
+    table: "tuple[tuple[Any, dict[str, Any], str, str], ...]" = (
         (index, {}, "/", "index"),
         (user, {"id": 5}, "/users/5", "user 5"),
         (user, {"id": -5}, "/users/-5", "user -5"),
@@ -587,8 +587,9 @@ async def test_url_for() -> None:
         (word, {"word": "hello"}, "/sub/hello", "hello"),
         (word, {"word": "a/b c?d#\u00e9"}, "/sub/a%2Fb%20c%3Fd%23%C3%A9", "a%2Fb%20c%3Fd%23%C3%A9"),
         (index, {"q": "a b&c"}, "/?q=a%20b%26c", "index"),
-    ):
-        url = app.url_for(handler, **args)  # type: ignore[arg-type]
+    )
+    for handler, args, expected, answer in table:
+        url = app.url_for(handler, **args)
         assert url == expected, (url, expected)
         assert (await client.get(url)).text == answer, url
     raised(ValueError, app.url_for, user)

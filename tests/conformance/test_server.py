@@ -536,9 +536,13 @@ def test_run() -> None:
             for _ in range(100):
                 try:
                     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.write(b"GET / HTTP/1.0\r\n\r\n")
-                    await writer.drain()
-                    data = await reader.read(1000)
+                    try:
+                        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+                        await writer.drain()
+                        data = await reader.read(1000)
+                    finally:
+                        writer.close()
+                        await writer.wait_closed()
                 except OSError:
                     data = b""
                 if data:

@@ -131,16 +131,16 @@ def _events(body: bytes) -> "list[dict[str, Any]]":
         colon = line.find(b":")
         if colon == 0:
             continue  # a comment
-        name, value = (line[:colon], line[colon + 1 :]) if colon > 0 else (line, b"")
+        field, value = (line[:colon], line[colon + 1 :]) if colon > 0 else (line, b"")
         if value[:1] == b" ":
             value = value[1:]
-        if name == b"data":
+        if field == b"data":
             event["data"] = event["data"] + b"\n" + value if "data" in event else value
-        elif name == b"event":
+        elif field == b"event":
             event["event"] = value.decode()
-        elif name == b"id":
+        elif field == b"id":
             event["event_id"] = value.decode()
-        elif name == b"retry" and value.isdigit():
+        elif field == b"retry" and value.isdigit():
             event["retry"] = int(value.decode()) / 1000
     return events
 
