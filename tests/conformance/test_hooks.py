@@ -485,6 +485,11 @@ async def test_before_after_and_error() -> None:
     del log[:]
     await app.dispatch(None)
     assert log == ["error 400", "error async"]
+    # A response sees one of the two, never both.
+    del log[:]
+    await client.request("OPTIONS", "/")
+    seen = [entry.split(" ")[0] for entry in log if not entry.startswith("before")]
+    assert seen in (["after", "after"], ["error", "error"]), log
 
 
 # ---- options ------------------------------------------------------------------------------------------------------
@@ -740,6 +745,76 @@ async def test_done_when_the_client_goes() -> None:
         await wait_for(log)
         assert len(log) == 1 and log[0][:2] == ("/endless", 200), log
         assert body.closed == 1
+        assert (await server.get("/good"))[2] == b"good"
+
+
+async def test_done_when_time_is_up() -> None:
+    """A body that stalls, a handler over its time, and one that is still running when the server ends."""
+    log: "list[Any]" = []
+    app = done_app(log)
+    app.body_timeout = 0.5
+    app.stop_timeout = 0.5
+
+    def admit(request: Request, route: "Any") -> None:
+        if request.path == "/slow" and request.query_string == "limited":
+            request.timeout = 0.05
+
+    app.on("admit", admit)
+
+    @app.get("/slow")
+    async def slow(request: Request) -> str:
+        await asyncio.sleep(20)
+        return "slow"
+
+    async with Running(app) as server:
+        await server.send(b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        await wait_for(log)
+        assert len(log) == 1 and log[0][:2] == ("/post", 408), log
+        del log[:]
+        assert (await server.get("/slow?limited"))[0] == 503
+        await wait_for(log)
+        assert log == [("/slow", 503, None)], log
+        del log[:]
+        connection = await server.connect()
+        await connection.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(0.1)
+        assert log == []
+        app.shutdown()
+        await asyncio.wait_for(server.task, 5)
+        await connection.close()
+    assert len(log) == 1 and log[0][0] == "/slow" and log[0][2] is not None, log
+
+
+async def test_done_when_the_client_goes_while_a_handler_works() -> None:
+    """Once, whether or not the handler came to its end."""
+    log: "list[Any]" = []
+    app = done_app(log)
+
+    @app.get("/work")
+    async def work(request: Request) -> str:
+        await asyncio.sleep(0.3)
+        return "work"
+
+    @app.get("/upgraded")
+    async def upgraded(request: Request) -> Response:
+        channel = await request.upgrade({"Upgrade": "x", "Connection": "Upgrade"})
+        while await channel.read(10):
+            pass
+        raise ZeroDivisionError("after the hand-over")
+
+    async with Running(app) as server:
+        for path in ("/work", "/upgraded"):
+            del log[:]
+            connection = await server.connect()
+            await connection.send(
+                b"GET " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+            )
+            await asyncio.sleep(0.1)
+            assert log == [], path
+            await connection.close()
+            await wait_for(log)
+            await asyncio.sleep(0.3)
+            assert len(log) == 1 and log[0][0] == path, log
         assert (await server.get("/good"))[2] == b"good"
 
 
