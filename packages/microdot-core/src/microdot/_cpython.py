@@ -167,7 +167,7 @@ class Link(asyncio.Protocol):
 
     def _refuse(self) -> None:
         # A client that is still sending would lose the answer to a reset: say it, then give it a moment to read.
-        from .server import BUSY
+        from .rare import BUSY
 
         self.transport.write(BUSY)
         if self.transport.can_write_eof():
@@ -292,12 +292,6 @@ class Link(asyncio.Protocol):
         elif self._reader is not None and not self._reader.done():
             self._reader.set_exception(exc)
 
-    def half_close(self) -> None:
-        """Tell the peer that no more will come, and go on reading."""
-        self._flush()
-        if not self.gone and self.transport.can_write_eof():
-            self.transport.write_eof()
-
     def close(self) -> None:
         """Send what is left, then close; the sweeper aborts it when the peer does not take that."""
         self._flush()
@@ -317,6 +311,13 @@ class Link(asyncio.Protocol):
         return self.transport.get_extra_info(name)
 
 
+def half_close(link: Link) -> None:
+    """Tell the peer that no more will come, and go on reading."""
+    link._flush()
+    if not link.gone and link.transport.can_write_eof():
+        link.transport.write_eof()
+
+
 async def listen(
     server: "Server",
     link: "Callable[[Server], Link]",
@@ -334,9 +335,9 @@ async def listen(
     )
 
 
-def in_loop(server: "Server", function: "Callable[[], None]") -> None:
-    """Call `function` in the loop's thread, from whichever thread this is."""
-    server.loop.call_soon_threadsafe(function)  # type: ignore[attr-defined]
+def in_loop(server: "Server", function: "Callable[[Server], None]") -> None:
+    """Call `function(server)` in the loop's thread, from whichever thread this is."""
+    server.loop.call_soon_threadsafe(function, server)  # type: ignore[attr-defined]
 
 
 async def sleep_ms(milliseconds: int) -> None:
@@ -366,10 +367,12 @@ def in_background(server: "Server") -> asyncio.Server:
     """Keep the deadlines of `server` in a task, and return its listening sockets."""
 
     async def serve() -> None:
+        from .rare import end
+
         try:
             await server.serve()
         finally:
-            await server.ended()
+            await end(server)
 
     task = asyncio.get_running_loop().create_task(serve())
     _tasks.add(task)  # the loop itself keeps only weak references

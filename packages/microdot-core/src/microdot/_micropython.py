@@ -88,38 +88,36 @@ class Link:
     buffer = b""  # received and not yet used
     eof = False  # the peer will send no more
     _out = b""  # what the socket did not take yet
-    _waiter: "Any" = None  # the task that waits in fill() or drain()
     _expired: "Exception | None" = None
     expires = 0
+    task: "Any"
 
     def __init__(self, server: "Server", sock: "Any", peer: "Any") -> None:
         self.server = server
         self.sock = sock
-        self._peer = peer
+        self.peer = peer
 
     # A coroutine: here those are generators, and `await` takes either.
-    def _wait(self, queue: "Callable[[Any], None]") -> "Generator[None, None, None]":
-        self._waiter = core.cur_task
-        try:
-            yield queue(self.sock)
-        except CancelledError:
-            if self._expired:
-                raise self._expired
-            raise
-        finally:
-            self._waiter = None
-
-    async def fill(self) -> bool:
+    def fill(self) -> "Generator[None, None, bool]":
         """Wait for more bytes in `buffer`; False at the end.
 
         Raises:
             HTTPException: 408 when the deadline of the phase passed.
         """
-        while not self.eof:
-            await self._wait(core._io_queue.queue_read)
-            if self.take_in():
-                return True
+        try:
+            while not self.eof:
+                yield core._io_queue.queue_read(self.sock)
+                if self.take_in():
+                    return True
+        except CancelledError:
+            raise self._why()
         return False
+
+    def _why(self) -> BaseException:
+        # A task that is cancelled because a deadline passed has to see the reason instead.
+        exc = self._expired or CancelledError()
+        self._expired = None
+        return exc
 
     def take_in(self) -> bool:
         """Move what has arrived into `buffer` without waiting; True when there was something."""
@@ -148,35 +146,29 @@ class Link:
         self.write(data)
         return True
 
-    async def drain(self) -> None:
+    def drain(self) -> "Generator[None, None, None]":
         """Wait until the socket has taken everything. Raises OSError: the peer has gone or takes nothing."""
-        await sleep_ms(0)
-        while self._out:
-            await self._wait(core._io_queue.queue_write)
-            n = self.sock.write(self._out)
-            if n:
-                self._out = memoryview(self._out)[n:]
-                self.expires = self.server.deadline(self.server.app.write_timeout)
+        yield from sleep_ms(0)
+        try:
+            while self._out:
+                yield core._io_queue.queue_write(self.sock)
+                n = self.sock.write(self._out)
+                if n:
+                    self._out = memoryview(self._out)[n:]
+                    self.expires = self.server.deadline(self.server.app.write_timeout)
+        except CancelledError:
+            raise self._why()
 
     def expire(self, exc: Exception) -> None:
         """End a wait whose deadline has passed: `exc` for a reader, an OSError for a writer."""
-        waiter = self._waiter
-        if self._expired or not waiter:  # it did not listen the first time
-            self.abort()
-        else:
-            self._expired = OSError(110) if self._out else exc
-            waiter.cancel()
-
-    def half_close(self) -> None:
-        """Sockets have no shutdown() here: those who linger wait for the peer to close."""
+        self._expired = OSError(110) if self._out else exc
+        self.task.cancel()
 
     def close(self) -> None:
         """Close the socket; everything was written."""
         self.eof = True
         self.sock.close()
         self.server.connections.discard(self)  # type: ignore[arg-type]
-
-    abort = close
 
     def look(self) -> None:
         """While nobody reads: notice that the peer has gone."""
@@ -185,14 +177,6 @@ class Link:
                 self.take_in()
         except OSError:
             self.eof = True
-
-    def info(self, name: str) -> "Any":
-        """Return the peer's address for `peername`."""
-        peer = self._peer
-        if isinstance(peer, bytes):  # the unix port gives a raw sockaddr
-            address = socket.sockaddr(peer)
-            peer = ".".join([str(b) for b in address[1]]), address[2]
-        return peer if name == "peername" else None
 
 
 class Listener:
@@ -238,7 +222,7 @@ def _accept_one(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> "
     try:
         sock.setblocking(False)
         if not room:
-            from .server import BUSY
+            from .rare import BUSY
 
             yield from sleep_ms(100)
             if not ssl:
@@ -255,9 +239,13 @@ def _accept_one(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> "
         raise
 
 
-def in_loop(server: "Server", function: "Callable[[], None]") -> None:
-    """Call `function`: there is one thread."""
-    function()
+def half_close(link: Link) -> None:
+    """Sockets have no shutdown() here: those who linger wait for the peer to close."""
+
+
+def in_loop(server: "Server", function: "Callable[[Server], None]") -> None:
+    """Call `function(server)`: there is one thread."""
+    function(server)
 
 
 def run(main: "Any", app: "Any") -> None:

@@ -355,8 +355,10 @@ class Microdot:
 
     def shutdown(self) -> None:
         """Stop serving: running requests finish, then `run()` returns. May be called from any thread and any handler."""
+        from .rare import stop
+
         for server in self._servers:
-            _port.in_loop(server, server.stop)
+            _port.in_loop(server, stop)
 
 
 def abort(status_code: int, reason: "str | None" = None) -> "NoReturn":

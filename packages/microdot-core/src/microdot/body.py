@@ -2,7 +2,7 @@
 
 import io
 
-from .http import HTTPException, bad, const, is_token, port
+from .http import HTTPException, const, is_token, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 _MAX_CHUNK_LINE = const(256)  # bytes of a chunk's size and extensions
 _MAX_EXTRA = const(4096)  # bytes of all chunk extensions and trailers of one body (CVE-2023-39326)
+
+
+def bad(status_code: int = 400, reason: str = "Bad request") -> HTTPException:
+    """Make the exception for a body that cannot be read."""
+    return HTTPException(status_code, reason)
 
 
 class ByteStream:
@@ -299,8 +304,11 @@ class Channel(ByteStream):
 
     def get_extra_info(self, name: str, default: "Any" = None) -> "Any":
         """Return `peername` and, on CPython, what else asyncio's transport knows."""
-        value = self._connection.info(name)
-        return default if value is None else value
+        if name == "peername":
+            from .lazy import peer
+
+            return peer(self._connection)
+        return self._connection.info(name) if hasattr(self._connection, "info") else default
 
 
 class AsyncBytesIO:

@@ -50,11 +50,6 @@ class HTTPException(Exception):
         return "HTTPException: " + str(self.status_code)
 
 
-def bad(status_code: int = 400, reason: str = "Bad request") -> HTTPException:
-    """Make the exception for a request that breaks the protocol; the server answers it and closes the connection."""
-    return HTTPException(status_code, reason)
-
-
 def is_token(name: bytes, more: bytes = b"") -> bool:
     """Tell whether `name` is a token (RFC 9110 5.6.2), as methods and field names must be.
 
@@ -71,18 +66,6 @@ def is_token(name: bytes, more: bytes = b"") -> bool:
     return bool(name)
 
 
-def check_host(value: bytes) -> None:
-    """Refuse what cannot be a host with an optional port (RFC 9110 7.2); an empty value may be sent.
-
-    Raises:
-        HTTPException: 400.
-    """
-    colon = value.rfind(b":")
-    port_number = value[colon + 1 :] if colon > value.rfind(b"]") else b""
-    if b"#" in value or not is_token(value + b"a", b":[](),;=") or port_number and not port_number.isdigit():
-        raise bad()
-
-
 def parse_request_line(line: bytes) -> "tuple[str, str, bytes, int]":
     """Parse the first line of a request (RFC 9112 3).
 
@@ -93,51 +76,29 @@ def parse_request_line(line: bytes) -> "tuple[str, str, bytes, int]":
         method, target in origin form (or `*`), authority of an absolute target (else empty), minor version (0 or 1).
 
     Raises:
-        HTTPException: 400 for a malformed line, 501 for CONNECT, 505 for another major version.
+        ValueError: it is malformed (400).
+        HTTPException: 501 for CONNECT, 505 for another major version.
     """
-    parts = line.split(b" ")
-    if len(parts) != 3 or not port.is_text(line) or not is_token(parts[0]):
-        raise bad()
-    method, target, version = parts
-    minor = 1  # RFC 9110 2.5: a higher minor version is read as the highest that we know
-    if version != b"HTTP/1.1":
-        if len(version) != 8 or version[:5] != b"HTTP/" or version[6:7] != b"." or not (version[5:6] + version[7:]).isdigit():
-            raise bad()
-        if version[5:6] != b"1":
-            raise bad(505, "HTTP version not supported")
-        if version[7:] == b"0":
-            minor = 0
+    method, target, version = line.split(b" ")
+    if not is_token(method) or not target or min(target) < 33 or b"\x7f" in target or b"#" in target:
+        raise ValueError
     authority = b""
-    if target[:1] != b"/" and (target != b"*" or method != b"OPTIONS"):
-        if method == b"CONNECT":
-            raise bad(501, "Not implemented")
-        # 3.2.2: a server must accept the absolute form.
-        scheme, mark, rest = target.partition(b"://")
-        if scheme.lower() not in (b"http", b"https"):
-            raise bad()
-        authority, mark, path = rest.partition(b"/")
-        if b"?" in authority:
-            authority, mark, path = rest.partition(b"?")
-            path = mark + path
-        target = b"/" + path
-        check_host(authority)
-        if not authority:
-            raise bad()
-    if b"#" in target:
-        raise bad()
-    try:
-        return method.decode(), target.decode(), authority, minor
-    except ValueError:  # UnicodeError: a target that is no text
-        raise bad()
+    minor = 1
+    if version != b"HTTP/1.1" or target[:1] != b"/" or method == b"CONNECT":
+        from .rare import parse_odd_line
+
+        target, authority, minor = parse_odd_line(method, target, version)
+    return method.decode(), target.decode(), authority, minor
 
 
-def parse_fields(fields: bytes, minor: int, max_line: int, max_count: int) -> "tuple[int, int]":
+def parse_fields(fields: bytes, minor: int, host: bytes, max_line: int, max_count: int) -> "tuple[int, int]":
     """Check every header line and read those that frame the message.
 
     Args:
         fields: the rest of the head: a line end before each header line, none after the last but perhaps a CR.
         minor: the minor version of the request, 0 or 1.
-        max_line: the longest line accepted, in bytes.
+        host: the authority of an absolute target, which counts instead of Host (3.2.2), else empty.
+        max_line: the longest line accepted, in bytes, without its line end.
         max_count: how many header lines are accepted.
 
     Returns:
@@ -145,51 +106,58 @@ def parse_fields(fields: bytes, minor: int, max_line: int, max_count: int) -> "t
         this request, 4 it waits for `100 Continue`.
 
     Raises:
-        HTTPException: 400, 413, 417, 431 or 501.
+        ValueError: a line is malformed, or two of them contradict each other (400).
+        HTTPException: 417, 431 or 501.
     """
-    length = host = None
+    length = seen = None
     flags = 0
     lines = fields.split(b"\n")
     if len(lines) > max_count + 1:
-        raise bad(431, "Header too large")
+        raise HTTPException(431, "Header too large")
     for line in lines[1:]:
         if line[-1:] == b"\r":
             line = line[:-1]
         if len(line) > max_line:
-            raise bad(431, "Header too large")
-        name, colon, value = line.partition(b":")
+            raise HTTPException(431, "Header too large")
+        colon = line.find(b":")
+        name = line[:colon].lower()
         # A name that is no token catches white space before the colon, folded lines and lines without a colon
         # (5.1, 5.2); is_text catches CR, NUL and other controls anywhere in the line (RFC 9110 5.5).
-        if not colon or not is_token(name) or not port.is_text(line):
-            raise bad()
-        name = name.lower()
-        value = value.strip(b" \t")
+        if colon < 1 or not is_token(name) or not port.is_text(line):
+            raise ValueError
+        if name not in (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"):
+            continue
+        value = line[colon + 1 :].strip(b" \t").lower()
         if name == b"host":
-            if host is not None:
-                raise bad()
-            host = value
-            check_host(value)
+            if seen is not None:
+                raise ValueError
+            seen = value
+            host = host or value
         elif name == b"connection":
-            if b"close" in [token.strip(b" \t") for token in value.lower().split(b",")]:
+            if b"close" in value and b"close" in [token.strip(b" \t") for token in value.split(b",")]:
                 flags |= _CLOSE
         elif name == b"content-length":
             # 6.3: digits only; int() would take signs, underscores and blanks.
             if length is not None or not value.isdigit():
-                raise bad()
+                raise ValueError
             length = int(value) if len(value) < 16 else 1 << 60
         elif name == b"transfer-encoding":
             # 6.1: with two lengths somebody in between may have read the other one.
             if length is not None or not minor:
-                raise bad()
-            if value.lower() != b"chunked":
-                raise bad(501, "Not implemented")
+                raise ValueError
+            if value != b"chunked":
+                raise HTTPException(501, "Not implemented")
             length = -1
-        elif name == b"expect" and minor:  # RFC 9110 10.1.1: an expectation of an HTTP/1.0 client is ignored
-            if value.lower() != b"100-continue":
-                raise bad(417, "Expectation failed")
+        elif minor:  # RFC 9110 10.1.1: an expectation of an HTTP/1.0 client is ignored
+            if value != b"100-continue":
+                raise HTTPException(417, "Expectation failed")
             flags |= _EXPECT
-    if minor and host is None:
-        raise bad()
+    # RFC 9112 3.2: exactly one, which may be empty; RFC 9110 7.2: a name or address and perhaps a port.
+    if seen is None and minor or host and (not is_token(host, b":[](),;=") or b"#" in host):
+        raise ValueError
+    colon = host.rfind(b":")
+    if colon > host.rfind(b"]") and host[colon + 1 :] and not host[colon + 1 :].isdigit():
+        raise ValueError
     return length or 0, flags
 
 
@@ -227,6 +195,24 @@ class Request:
     timeout: float = 0
     #: The entry of the route table, None before a route was found.
     matched: "Route | None" = None
+    #: The query string as received, None without a question mark.
+    query_string: "str | None" = None
+    #: The body; empty when there is none or when it is to be read from `stream`.
+    body = b""
+    #: The body while it has not been loaded: an object with `async read(n)`.
+    pending: "Any" = None
+    #: The host's side of the request: docs/design.md, "The seam for hosts".
+    connection: "Any" = None
+    #: `"http"` or `"https"`.
+    scheme = "http"
+    #: Where the sub-application of the route is mounted.
+    url_prefix = ""
+    #: The innermost sub-application of the route.
+    subapp: "Microdot | None" = None
+    #: The handler.
+    route: "Callable[..., Any] | None" = None
+    #: Arguments of the path, None before a route was found.
+    url_args: "dict[str, Any] | None" = None
     # Whether a program has set g or after_request_handlers, which then are looked at when the handler is done.
     _extras = False
 
@@ -258,8 +244,6 @@ class Request:
         client_addr: Any
         #: (reader, writer) of the connection, for programs that write to it; `upgrade()` takes it over.
         sock: Any
-        #: Arguments of the path, None before a route was found.
-        url_args: dict[str, Any] | None
         body_used: bool
 
         def after_request(self, f: Callable[..., Any]) -> Callable[..., Any]:
@@ -303,26 +287,33 @@ class Request:
         route: "Callable[..., Any] | None" = None,
     ) -> None:
         self.app = app
-        if client_addr:
-            self.client_addr = client_addr
         self.method = method
         self.url = url
         self.http_version = http_version
         self._headers = headers
-        self.path, mark, query = url.partition("?")
-        self.query_string = query if mark else None
-        #: The body; empty when there is none or when it is to be read from `stream`.
-        self.body = body or b""
-        #: The body while it has not been loaded: an object with `async read(n)`.
-        self.pending = None if body else stream
-        #: The host's side of the request: docs/design.md, "The seam for hosts".
-        self.connection: "Any" = None
+        mark = url.find("?")
+        if mark < 0:
+            self.path = url
+        else:
+            self.path = url[:mark]
+            self.query_string = url[mark + 1 :]
+        # Few are given, and an attribute costs more than a comparison.
+        if body:
+            self.body = body
+        elif stream is not None:
+            self.pending = stream
+        if client_addr:
+            self.client_addr = client_addr
         if sock:
             self.sock = sock
-        self.url_prefix = url_prefix
-        self.subapp = subapp
-        self.scheme = scheme or "http"
-        self.route = route
+        if url_prefix:
+            self.url_prefix = url_prefix
+        if subapp:
+            self.subapp = subapp
+        if scheme:
+            self.scheme = scheme
+        if route:
+            self.route = route
 
     def __getattr__(self, name: str) -> "Any":
         from .lazy import request_attribute
@@ -352,7 +343,10 @@ class Response:
     default_send_file_max_age: "int | None" = None
 
     is_head = False
+    reason: "str | None" = None
     _headers: "Headers | None" = None
+    # The Content-Type that the body has by its kind.
+    _type: "str | None" = None
 
     if TYPE_CHECKING:
         #: File extensions and their media types, for `send_file()`. Add your own.
@@ -452,19 +446,16 @@ class Response:
             body = b""
             status_code = 204
         self.status_code = status_code
-        self.reason = reason
-        # The Content-Type that the body has by its kind.
-        self._type: "str | None" = None
         if isinstance(body, str):
             body = body.encode()
         elif isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
             self._type = "application/json; charset=UTF-8"
         self.body = body
-        if headers or reason:
+        if headers or reason is not None:
             from .lazy import check_response
 
-            check_response(self, headers)
+            check_response(self, headers, reason)
 
     def __getattr__(self, name: str) -> "Any":
         from .lazy import response_attribute

@@ -9,7 +9,7 @@ from .datastructures import (
     parse_json,
     parse_urlencoded,
 )
-from .http import HTTPException, Request, Response, bad, const, port
+from .http import HTTPException, Request, Response, const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -40,9 +40,22 @@ def _headers(request: Request) -> "Any":
 
 
 def _client_addr(request: Request) -> "Any":
+    address = peer(request.connection)
     # An IPv6 peername has four parts; two are asked for.
-    address = request.connection and request.connection.info("peername")
     return address[:2] if isinstance(address, tuple) else address
+
+
+def peer(connection: "Any") -> "Any":
+    """Return the address of a host's client, None when it does not know."""
+    if hasattr(connection, "info"):
+        return connection.info("peername")
+    address = getattr(connection, "peer", None)
+    if isinstance(address, bytes):  # MicroPython's unix port gives a raw sockaddr
+        import socket
+
+        parts = socket.sockaddr(address)  # type: ignore[attr-defined]
+        address = ".".join([str(b) for b in parts[1]]), parts[2]
+    return address
 
 
 def declared_length(request: Request) -> int:
@@ -55,7 +68,7 @@ def declared_length(request: Request) -> int:
     if not value:
         return -1
     if not value.isdigit():
-        raise bad()
+        raise HTTPException(400, "Bad request")
     return int(value)
 
 
@@ -185,10 +198,11 @@ def set_headers(response: Response, headers: "Mapping[str, Any]") -> None:
     response._headers = own
 
 
-def check_response(response: Response, headers: "Mapping[str, Any] | None") -> None:
-    """Give a new response its headers, and refuse what would end a line where it was given."""
-    if response.reason is not None:
-        check_value(response.reason)
+def check_response(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None") -> None:
+    """Give a new response its headers and reason, and refuse what would end a line where it was given."""
+    if reason is not None:
+        check_value(reason)
+        response.reason = reason
     if headers:
         response.headers = headers
 

@@ -137,8 +137,8 @@ async def respond(connection: "Connection", response: Response, minor: int, keep
             port.print_exception(exc)
             failed = Response("Internal server error", 500)
             failed.is_head = response.is_head
-            return await connection._respond(failed, minor, keep)
-        connection._begun = True
+            return await connection.respond(failed, minor, keep)
+        connection.begun = True
         if response.is_head or length == 0:
             await connection.send(head)
         elif chunks is None:
@@ -189,7 +189,7 @@ async def _stream(connection: "Connection", chunks: BodyIterator, head: bytes, l
         raise OSError(104)
     except Exception:
         if not chunked and length is None:
-            connection.abort()  # a clean end would make half of this body look whole
+            getattr(connection, "abort", connection.close)()  # a clean end would make half of this body look whole
         raise
     finally:
         connection.streaming = False
