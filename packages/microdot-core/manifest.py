@@ -22,6 +22,7 @@ package(
         "outgoing.py",
         "patterns.py",
         "pipeline.py",
+        "rare.py",
         "registration.py",
         "replies.py",
         "server.py",
