@@ -5,7 +5,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .app import Microdot as Microdot, abort as abort
-    from .body import AsyncBytesIO as AsyncBytesIO
+    from .streams import AsyncBytesIO as AsyncBytesIO
     from .compat import iscoroutine as iscoroutine
     from .http import Request as Request, Response as Response
     from .patterns import URLPattern as URLPattern
@@ -23,7 +23,7 @@ else:
             "Request": "lazy",
             "Response": "replies",
             "URLPattern": "patterns",
-            "AsyncBytesIO": "body",
+            "AsyncBytesIO": "streams",
             "iscoroutine": "compat",
         }.get(name)
         if not module:

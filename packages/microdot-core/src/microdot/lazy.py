@@ -93,7 +93,7 @@ def _form(request: Request) -> "MultiDict | None":
 def _stream(request: Request) -> "Any":
     if request.pending is not None:
         return request.pending
-    from .body import AsyncBytesIO
+    from .streams import AsyncBytesIO
 
     return AsyncBytesIO(request.body)
 
@@ -111,7 +111,7 @@ def _after_request_handlers(request: Request) -> "list[Any]":
 def _sock(request: Request) -> "Any":
     if request.connection is None:
         return None
-    from .body import Channel
+    from .streams import Channel
 
     channel = Channel(request.connection)
     return channel, channel

@@ -3,7 +3,7 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .app import Microdot as Microdot, abort as abort
-    from .body import AsyncBytesIO as AsyncBytesIO
+    from .streams import AsyncBytesIO as AsyncBytesIO
     from .compat import (
         MUTED_SOCKET_ERRORS as MUTED_SOCKET_ERRORS,
         invoke_handler as invoke_handler,

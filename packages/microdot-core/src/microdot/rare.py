@@ -60,6 +60,24 @@ async def refuse(connection: "Connection", problem: "Exception") -> None:
             app.finish(None, response, problem)
 
 
+async def leave_body(connection: "Connection", keep: bool) -> bool:
+    """Skip what is left of a request body to keep the connection; or linger, and return False."""
+    try:
+        while keep and connection.left:
+            if not connection.buffer:
+                from .body import wait
+
+                await wait(connection)
+            n = min(len(connection.buffer), connection.left)
+            connection.buffer = connection.buffer[n:]
+            connection.left -= n
+    except HTTPException:
+        keep = False
+    if not keep:
+        await linger(connection)
+    return keep
+
+
 async def linger(connection: "Connection") -> None:
     """Let a client that is still sending read the answer: closing now would reset the connection (RFC 9112 9.6)."""
     port.half_close(connection)

@@ -104,6 +104,7 @@ class Connection(port.Link):
 
     expires = 0  # the tick at which the present wait ends, 0: never
     since = 0  # the tick at which it began to wait for a request, 0: it does not
+    left = 0  # bytes of the request body that were not read yet, -1 when it is chunked
     expecting = False  # the client waits for `100 Continue` before it sends the body
     streaming = False  # a body is being produced, which is to end when the peer goes
     patience = 6  # ticks in which the producer of a body may find out by itself that the peer has gone
@@ -200,26 +201,22 @@ class Connection(port.Link):
             request.scheme = server.scheme
         if authority:
             request.headers["Host"] = authority.decode()
-        incoming = None
+        self.left = length
+        self.expecting = length != 0 and flags & _EXPECT != 0
         if length:
-            from .body import Incoming
-
-            self.expecting = flags & _EXPECT != 0
-            incoming = request.pending = Incoming(self, length)
+            request.pending = self
         response = failure = None
         try:
             response = await app.dispatch(request)
             if app.debug:
                 print(method, request.path, response.status_code)
             keep = minor > 0 and not flags & _CLOSE and app.idle_timeout > 0 and not server.stopping
-            if incoming:
-                keep = keep and incoming.can_skip()
-            keep = await self.respond(response, minor, keep)
-            if incoming and not incoming.ended and not (keep and await incoming.skip()):
-                from .rare import linger
+            # What the handler left of the body is skipped, if it is little and surely comes.
+            keep = await self.respond(response, minor, keep and not self.expecting and 0 <= self.left <= port.DRAIN_LENGTH)
+            if self.left:
+                from .rare import leave_body
 
-                keep = False
-                await linger(self)
+                keep = await leave_body(self, keep)
             return keep
         except BaseException as exc:
             failure = exc
@@ -258,6 +255,6 @@ class Connection(port.Link):
 
     async def upgrade(self, request: Request, headers: "dict[str, str]") -> "Any":
         """Switch protocols: send 101 with `headers`, and return the channel of bytes that the connection now is."""
-        from .body import upgrade
+        from .streams import upgrade
 
         return await upgrade(self, headers)
