@@ -26,6 +26,7 @@ package(
         "registration.py",
         "replies.py",
         "server.py",
+        "streams.py",
     ),
     base_path="src",
     opt=3,
