@@ -1,7 +1,7 @@
 """The application: routes, and `dispatch(request) → response`, the one seam that every host calls.
 
 A program that has hooks, sub-applications or error handlers loads the modules for them when it registers them:
-`registration.py` and, with the first request, `pipeline.py`. Others never pay for those.
+`hooks.py`. Others never pay for those.
 """
 
 from .http import HTTPException, Request, Response, const, make_response, port as _port
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn, TypeVar
 
-    from .registration import Extension
+    from .hooks import Extension
     from .server import Server
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -220,7 +220,7 @@ class Microdot:
         self._servers: "list[Server]" = []
 
     def __getattr__(self, name: str) -> "Any":
-        from .registration import app_attribute
+        from .hooks import app_attribute
 
         return app_attribute(self, name)
 
@@ -296,7 +296,7 @@ class Microdot:
                 raise problem or HTTPException(400, "Bad request")
             found = None if request.method == "OPTIONS" else self.find(request.path, request.method)
             if self._hooked:
-                from .pipeline import run
+                from .hooks import run
 
                 response = await run(self, request, found)
             else:
@@ -317,7 +317,7 @@ class Microdot:
                     request.url_prefix = route.url_prefix
                 response = make_response(await _port.call(route.handler, request, **args))
                 if request._extras:
-                    from .pipeline import after
+                    from .hooks import after
 
                     response = await after(self, request, response)
             response.is_head = request.method == "HEAD"

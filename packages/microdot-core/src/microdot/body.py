@@ -1,6 +1,6 @@
 """Loading of request bodies. What is streamed, chunked or read by another host is the business of `streams.py`."""
 
-from .http import HTTPException, const
+from .http import HTTPException, const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ async def load(request: "Request") -> None:
     """
     connection = request.pending
     left = getattr(connection, "left", -1)
-    if left < 0 or left > request.max_body_length or left > request.max_content_length:
+    # More than a block would be copied with every piece that arrives.
+    if left < 0 or left > min(request.max_body_length, request.max_content_length, port.FILE_BLOCK):
         from .streams import load_other
 
         await load_other(request)

@@ -1,6 +1,7 @@
 """Names that only programs written for Microdot use. Nothing else in this package imports this module."""
 
-from .errors import allowed, error_response, matching, mro as mro
+from .errors import allowed, matching
+from .hooks import error_response, mro as mro
 from .http import HTTPException as HTTPException, Request, Response, const, port
 from .lazy import Bound
 
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 
 #: Numbers of the OSErrors that mean that the client has gone.
 MUTED_SOCKET_ERRORS = [32, 54, 104, 128]
+
+
+def _repr(exc: HTTPException) -> str:
+    return "HTTPException: %d" % exc.status_code
+
+
+HTTPException.__repr__ = _repr  # type: ignore[method-assign, assignment]
 
 
 async def invoke_handler(handler: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":

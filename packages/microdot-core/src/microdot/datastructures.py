@@ -1,8 +1,6 @@
 """Mappings of names to values as HTTP knows them, and the parsers of small texts that fill them."""
 
-import json
-
-from .http import const, is_token
+from .http import Response, const, is_token, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -12,20 +10,6 @@ if TYPE_CHECKING:
     _Dict = dict[str, Any]
 else:
     _Dict = dict
-
-
-class BadRequest(ValueError):
-    """Data of a client that cannot be read: answered 400, and a ValueError for programs that catch those.
-
-    Args:
-        reason: the body of the response.
-    """
-
-    status_code = 400
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def check_value(value: str) -> None:
@@ -218,27 +202,59 @@ def parse_urlencoded(s: "str | bytes") -> MultiDict:
     """Parse a query string or an URL-encoded form.
 
     Raises:
-        BadRequest: malformed.
+        ValueError: malformed.
     """
     values = MultiDict()
-    data = s.encode() if isinstance(s, str) else s
-    try:
-        for pair in data.split(b"&"):
-            if pair:
-                name, _, value = pair.partition(b"=")
-                values[_unquote(name, b" ")] = _unquote(value, b" ")
-    except ValueError:
-        raise BadRequest("Malformed query or form")
+    for pair in (s.encode() if isinstance(s, str) else s).split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            values[_unquote(name, b" ")] = _unquote(value, b" ")
     return values
 
 
-def parse_json(data: bytes) -> "Any":
-    """Parse JSON.
+def set_headers(response: Response, headers: "Mapping[str, Any]") -> None:
+    """Give a response its headers."""
+    own = Headers(headers)
+    if response._type:
+        own["Content-Type"] = response._type
+    response._headers = own
 
-    Raises:
-        BadRequest: malformed, no UTF-8, or nested too deeply.
-    """
-    try:
-        return json.loads(data.decode())
-    except (ValueError, RuntimeError):  # too deep is a RecursionError, which is a RuntimeError
-        raise BadRequest("Malformed JSON")
+
+def check_response(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None") -> None:
+    """Give a new response its headers and reason, and refuse what would end a line where it was given."""
+    if reason is not None:
+        check_value(reason)
+        response.reason = reason
+    if headers:
+        response.headers = headers
+
+
+def full_head(response: Response, minor: int, lines: str) -> bytes:
+    """Do what `Response.head()` says, with headers and a reason of the response's own."""
+    status = response.status_code
+    text = "HTTP/1.%d %d %s\r\n" % (minor, status, port.reason(status) if response.reason is None else response.reason)
+    count = lines.count("\n") + 2
+    typed = status == 204 or status == 304
+    headers = response.headers
+    for name in headers:
+        lower = name.lower()
+        # What frames the message is the server's to say (RFC 9112 6).
+        if lower in ("content-length", "transfer-encoding", "connection"):
+            continue
+        if lower == "content-type":
+            typed = True
+        elif lower == "date" and lines[:6] == "Date: ":
+            lines = lines[lines.find("\n") + 1 :]
+            count -= 1
+        value = headers[name]
+        for one in value if isinstance(value, list) else (value,):
+            text += "%s: %s\r\n" % (name, one)
+            count += 1
+    if not typed:
+        text += "Content-Type: %s\r\n" % response.content_type()
+        count += 1
+    text += lines + "\r\n"
+    # Values are checked where they are set; this catches what came another way (an assigned reason, a list, a default).
+    if text.count("\n") != count or text.count("\r") != count or "\0" in text:
+        raise ValueError("response header: CR, LF or NUL in a value")
+    return text.encode()

@@ -75,19 +75,6 @@ def options_route(app: "Microdot", request: "Request") -> Route:
     return route
 
 
-def mro(cls: "type") -> "list[type]":
-    """Return a class and its bases in the order of lookup; boards do not keep `__mro__`."""
-    if hasattr(cls, "__mro__"):
-        return list(cls.__mro__)
-    classes = [cls]
-    for base in cls.__bases__:
-        for c in mro(base):
-            if c in classes:
-                classes.remove(c)
-            classes.append(c)
-    return classes
-
-
 async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Response:
     """Make the response for an exception, through error handlers and error hooks; raises nothing but MemoryError."""
     try:
@@ -100,59 +87,30 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
     if hasattr(exc, "allow") and response.status_code == 405:
         response.headers["Allow"] = exc.allow
     if app._hooked:
-        from .pipeline import replace, vary
-        from .registration import chain
+        from .hooks import after_error
 
-        for f in chain(app, request, "error"):
-            try:
-                response = await replace([f], request, response)
-            except Exception as another:
-                port.print_exception(another)
-        vary(request, response)
+        response = await after_error(app, request, response)
+    elif request is not None and request._extras:
+        from .hooks import vary
+
+        response = vary(request, response)
     response.is_head = request is not None and request.method == "HEAD"
     return response
-
-
-def _handler(app: "Microdot", request: "Request | None", key: "Any") -> "Any":
-    if app._hooked:
-        local = request.matched.local_apps if request is not None and request.matched is not None else ()
-        for one in reversed(local):
-            if key in one.error_handlers:
-                return one.error_handlers[key]
-        return app.error_handlers.get(key)
-    return None
 
 
 async def _answer(app: "Microdot", request: "Request | None", exc: "Any") -> "Any":
     status = getattr(exc, "status_code", None)
     if status is None:
         port.print_exception(exc)
-    if not isinstance(exc, HTTPException) and app._hooked:
-        for cls in mro(type(exc)):
-            handler = _handler(app, request, cls)
-            if handler is not None:
-                try:
-                    result = await port.call(handler, request, exc)
-                    if result is not None:
-                        return result
-                except HTTPException as another:
-                    exc = another
-                    status = exc.status_code
-                except Exception as another:
-                    port.print_exception(another)
-                break
-    if status is not None:
-        return await error_response(app, request, status, exc.reason)
-    if isinstance(exc, MemoryError):
-        return await error_response(app, request, 503, "Out of memory")
-    return await error_response(app, request, 500, "Internal server error")
+    if app._hooked:
+        from .hooks import answer_error
+
+        return await answer_error(app, request, exc)
+    return text_of(exc)
 
 
-async def error_response(
-    app: "Microdot", request: "Request | None", status_code: int, reason: "str | None" = None
-) -> "Any":
-    """Ask the error handler of a status; without one the reason is the body."""
-    handler = _handler(app, request, status_code)
-    if handler is not None:
-        return await port.call(handler, request)
-    return reason or "N/A", status_code
+def text_of(exc: "Any") -> "tuple[str, int]":
+    """Return the body and the status of the answer to an exception that nobody handles."""
+    if hasattr(exc, "status_code"):
+        return exc.reason, exc.status_code
+    return ("Out of memory", 503) if isinstance(exc, MemoryError) else ("Internal server error", 500)

@@ -46,9 +46,6 @@ class HTTPException(Exception):
         self.status_code = status_code
         self.reason = reason or str(status_code) + " error"
 
-    def __repr__(self) -> str:
-        return "HTTPException: " + str(self.status_code)
-
 
 def is_token(name: bytes, more: bytes = b"") -> bool:
     """Tell whether `name` is a token (RFC 9110 5.6.2), as methods and field names must be.
@@ -453,12 +450,12 @@ class Response:
             self._type = "application/json; charset=UTF-8"
         self.body = body
         if headers or reason is not None:
-            from .lazy import check_response
+            from .datastructures import check_response
 
             check_response(self, headers, reason)
 
     def __getattr__(self, name: str) -> "Any":
-        from .lazy import response_attribute
+        from .replies import response_attribute
 
         return response_attribute(self, name)
 
@@ -471,7 +468,7 @@ class Response:
 
     @headers.setter
     def headers(self, headers: "Mapping[str, Any]") -> None:
-        from .lazy import set_headers
+        from .datastructures import set_headers
 
         set_headers(self, headers)
 
@@ -492,7 +489,7 @@ class Response:
         """
         status = self.status_code
         if self._headers is not None or self.reason is not None:
-            from .lazy import full_head
+            from .datastructures import full_head
 
             return full_head(self, minor, lines)
         if status != 204 and status != 304:

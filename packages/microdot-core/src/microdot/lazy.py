@@ -1,24 +1,26 @@
-"""What most programs never ask of a request or a response, made when they do."""
+"""What most programs never ask of a request, made when they do."""
 
-from .datastructures import (
-    Headers,
-    MultiDict,
-    check_value,
-    parse_cookies,
-    parse_headers,
-    parse_json,
-    parse_urlencoded,
-)
-from .http import HTTPException, Request, Response, const, port
+import json
+
+from .http import HTTPException, Request, const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
+
+    from .datastructures import MultiDict
 
 
 class G:
     """Attributes that a program keeps with a request."""
+
+
+class BadRequest(ValueError):
+    """Data of a client that cannot be read: answered 400, and a ValueError for programs that catch those."""
+
+    status_code = 400
+    reason = "Bad request"
 
 
 async def _create(
@@ -36,26 +38,24 @@ Request.create = staticmethod(_create)  # type: ignore[method-assign, assignment
 
 def _headers(request: Request) -> "Any":
     raw = request._headers
-    return parse_headers(raw) if isinstance(raw, bytes) else raw
+    if isinstance(raw, bytes):
+        from .datastructures import parse_headers
+
+        raw = parse_headers(raw)
+    return raw
 
 
-def _client_addr(request: Request) -> "Any":
-    address = peer(request.connection)
-    # An IPv6 peername has four parts; two are asked for.
-    return address[:2] if isinstance(address, tuple) else address
-
-
-def peer(connection: "Any") -> "Any":
-    """Return the address of a host's client, None when it does not know."""
-    if hasattr(connection, "info"):
-        return connection.info("peername")
-    address = getattr(connection, "peer", None)
-    if isinstance(address, bytes):  # MicroPython's unix port gives a raw sockaddr
-        import socket
-
-        parts = socket.sockaddr(address)  # type: ignore[attr-defined]
-        address = ".".join([str(b) for b in parts[1]]), parts[2]
-    return address
+def _content_type(request: Request) -> "str | None":
+    raw = request._headers
+    if not isinstance(raw, bytes):
+        value: "str | None" = request.headers.get("Content-Type")
+        return value
+    # The most wanted field is found without making a dictionary of all.
+    start = raw.lower().find(b"\ncontent-type:")
+    if start < 0:
+        return None
+    end = raw.find(b"\n", start + 1)
+    return (raw[start + 14 :] if end < 0 else raw[start + 14 : end]).strip().decode()
 
 
 def declared_length(request: Request) -> int:
@@ -80,19 +80,33 @@ def media_type(request: Request) -> str:
 def _json(request: Request) -> "Any":
     kind = media_type(request)
     if kind == "application/json" or kind[:12] == "application/" and kind[-5:] == "+json":
-        return parse_json(request.body)
+        try:
+            return json.loads(request.body.decode())
+        except (ValueError, RuntimeError):  # too deep is a RecursionError, which is a RuntimeError
+            raise BadRequest("Malformed JSON")
     return None
+
+
+def _values(data: "str | bytes") -> "MultiDict":
+    from .datastructures import parse_urlencoded
+
+    try:
+        return parse_urlencoded(data)
+    except ValueError:
+        raise BadRequest("Malformed query or form")
 
 
 def _form(request: Request) -> "MultiDict | None":
-    if media_type(request) == "application/x-www-form-urlencoded":
-        return parse_urlencoded(request.body)
-    return None
+    return _values(request.body) if media_type(request) == "application/x-www-form-urlencoded" else None
+
+
+def _cookies(request: Request) -> "dict[str, str]":
+    from .datastructures import parse_cookies
+
+    return parse_cookies(request.headers.get("Cookie", ""))
 
 
 def _stream(request: Request) -> "Any":
-    if request.pending is not None:
-        return request.pending
     from .streams import AsyncBytesIO
 
     return AsyncBytesIO(request.body)
@@ -117,6 +131,21 @@ def _sock(request: Request) -> "Any":
     return channel, channel
 
 
+def peer(connection: "Any") -> "Any":
+    """Return the address of a host's client, None when it does not know."""
+    if hasattr(connection, "info"):
+        address = connection.info("peername")
+        # That of IPv6 has four parts; two are asked for.
+        return address[:2] if isinstance(address, tuple) else address
+    address = getattr(connection, "peer", None)
+    if isinstance(address, bytes):  # MicroPython's unix port gives a raw sockaddr
+        import socket
+
+        parts = socket.sockaddr(address)  # type: ignore[attr-defined]
+        address = ".".join([str(b) for b in parts[1]]), parts[2]
+    return address
+
+
 def after_request(request: Request, f: "Callable[..., Any]") -> "Callable[..., Any]":
     """Register `f(request, response)` for the response of this request."""
     request.after_request_handlers.append(f)
@@ -131,22 +160,21 @@ async def upgrade(request: Request, headers: "dict[str, str]") -> "Any":
     return await host_upgrade(request, headers)
 
 
-# Attributes are made by these and kept; methods are bound anew.
+# Attributes are made once and kept; methods are bound when they are asked for.
 _ATTRIBUTES = {
     "headers": _headers,
-    "client_addr": _client_addr,
+    "content_type": _content_type,
     "content_length": lambda request: max(declared_length(request), 0),
-    "content_type": lambda request: request.headers.get("Content-Type"),
-    "cookies": lambda request: parse_cookies(request.headers.get("Cookie", "")),
-    "args": lambda request: parse_urlencoded(request.query_string or ""),
+    "client_addr": lambda request: peer(request.connection),
+    "cookies": _cookies,
+    "args": lambda request: _values(request.query_string or ""),
     "json": _json,
     "form": _form,
     "files": lambda request: None,
-    "stream": _stream,
+    "stream": lambda request: request.pending or _stream(request),
     "g": _g,
     "after_request_handlers": _after_request_handlers,
     "sock": _sock,
-    "url_args": lambda request: None,
     "body_used": lambda request: False,
 }
 _METHODS = {
@@ -171,68 +199,10 @@ class Bound:
 def request_attribute(request: Request, name: str) -> "Any":
     """Make an attribute of a request; AttributeError when there is none of that name."""
     make = _ATTRIBUTES.get(name)
-    if make is not None:
-        value = make(request)
+    if make:
+        value = make(request)  # type: ignore[no-untyped-call]
         setattr(request, name, value)
         return value
     if name in _METHODS:
         return Bound(_METHODS[name], request)
     raise AttributeError("Request has no attribute " + name)
-
-
-def response_attribute(response: Response, name: str) -> "Any":
-    """Find a method of a response in replies.py; AttributeError when there is none."""
-    if name[:1] != "_":
-        from .replies import METHODS
-
-        if name in METHODS:
-            return Bound(METHODS[name], response)
-    raise AttributeError("Response has no attribute " + name)
-
-
-def set_headers(response: Response, headers: "Mapping[str, Any]") -> None:
-    """Give a response its headers."""
-    own = Headers(headers)
-    if response._type:
-        own["Content-Type"] = response._type
-    response._headers = own
-
-
-def check_response(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None") -> None:
-    """Give a new response its headers and reason, and refuse what would end a line where it was given."""
-    if reason is not None:
-        check_value(reason)
-        response.reason = reason
-    if headers:
-        response.headers = headers
-
-
-def full_head(response: Response, minor: int, lines: str) -> bytes:
-    """Do what `Response.head()` says, with headers and a reason of the response's own."""
-    status = response.status_code
-    text = "HTTP/1.%d %d %s\r\n" % (minor, status, port.reason(status) if response.reason is None else response.reason)
-    count = lines.count("\n") + 2
-    typed = status == 204 or status == 304
-    headers = response.headers
-    for name in headers:
-        lower = name.lower()
-        # What frames the message is the server's to say (RFC 9112 6).
-        if lower in ("content-length", "transfer-encoding", "connection"):
-            continue
-        if lower == "content-type":
-            typed = True
-        elif lower == "date" and lines[:6] == "Date: ":
-            lines = lines[lines.find("\n") + 1 :]
-            count -= 1
-        value = headers[name]
-        for one in value if isinstance(value, list) else (value,):
-            text += "%s: %s\r\n" % (name, one)
-            count += 1
-    if not typed:
-        text += "Content-Type: %s\r\n" % response.content_type()
-        count += 1
-    text += lines + "\r\n"
-    # Values are checked where they are set; this catches what came another way (an assigned reason, a list, a default).
-    if text.count("\n") != count or text.count("\r") != count or "\0" in text:
-        raise ValueError("response header: CR, LF or NUL in a value")
-    return text.encode()

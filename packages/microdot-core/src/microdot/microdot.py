@@ -1,11 +1,11 @@
-"""The names that programs written for Microdot import from `microdot.microdot`."""
+"""The names that programs written for Microdot import from `microdot.microdot`, and where those of the package are."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .app import Microdot as Microdot, abort as abort
-    from .streams import AsyncBytesIO as AsyncBytesIO
     from .compat import (
         MUTED_SOCKET_ERRORS as MUTED_SOCKET_ERRORS,
+        HTTPException as HTTPException,
         invoke_handler as invoke_handler,
         iscoroutine as iscoroutine,
         mro as mro,
@@ -17,28 +17,42 @@ if TYPE_CHECKING:
         urldecode as urldecode,
         urlencode as urlencode,
     )
-    from .http import HTTPException as HTTPException, Request as Request, Response as Response
+    from .http import Request as Request, Response as Response
     from .patterns import URLPattern as URLPattern
+    from .streams import AsyncBytesIO as AsyncBytesIO
 
     redirect = Response.redirect
     send_file = Response.send_file
 else:
-    _NAMES = {
+    _PACKAGE = {
+        "Microdot": "app",
+        "abort": "app",
+        "Request": "lazy",
+        "Response": "replies",
+        "URLPattern": "patterns",
+        "AsyncBytesIO": "streams",
+        "iscoroutine": "compat",
+    }
+    _MODULE = {
         "NoCaseDict": "datastructures",
         "MultiDict": "datastructures",
         "urlencode": "datastructures",
         "urldecode": "datastructures",
-        "HTTPException": "http",
+        "HTTPException": "compat",
         "invoke_handler": "compat",
         "mro": "compat",
         "print_exception": "compat",
         "MUTED_SOCKET_ERRORS": "compat",
     }
 
-    def __getattr__(name):
-        module = _NAMES.get(name)
-        if module:
-            return getattr(__import__(module, globals(), None, (name,), 1), name)
-        import microdot
+    def find(name, names=_PACKAGE):
+        """Return a name of the package from the module that has it."""
+        if name == "redirect" or name == "send_file":
+            return getattr(find("Response"), name)
+        module = names.get(name)
+        if not module:
+            raise AttributeError(name)
+        return getattr(__import__(module, globals(), None, (name,), 1), name)
 
-        return getattr(microdot, name)
+    def __getattr__(name):
+        return find(name, _MODULE if name in _MODULE else _PACKAGE)

@@ -2,6 +2,7 @@
 
 from .datastructures import check_value
 from .http import Response, const, is_token
+from .lazy import Bound
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -168,6 +169,13 @@ METHODS = {
     "complete": complete,
     "body_iter": body_iter,
 }
+
+def response_attribute(response: Response, name: str) -> "Any":
+    """Find a method of a response; AttributeError when there is none of that name."""
+    if name not in METHODS:
+        raise AttributeError("Response has no attribute " + name)
+    return Bound(METHODS[name], response)
+
 
 # A class has no lazy attributes, so these are put there.
 Response.redirect = classmethod(redirect)  # type: ignore[method-assign, assignment]

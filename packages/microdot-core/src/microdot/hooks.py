@@ -1,7 +1,11 @@
-"""What an application may have besides routes: hooks, error handlers, sub-applications. Loaded when it gets one."""
+"""What an application may have besides routes: hooks, error handlers, sub-applications; and the way of a request through it.
+
+Loaded when an application gets one of them.
+"""
 
 from .app import Microdot, Route, abort
-from .http import const, port
+from .errors import find_else, text_of
+from .http import HTTPException, Response, const, make_response, port
 from .lazy import Bound
 
 TYPE_CHECKING = const(False)
@@ -9,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
-    from .http import Request, Response
+    from .http import Request
 
     class Extension(Protocol):
         """Anything that `app.install()` takes."""
@@ -229,3 +233,158 @@ def _method_decorator(method: str) -> "Callable[..., Any]":
         return app.route(url_pattern, [method])
 
     return decorate
+
+
+async def run(app: "Microdot", request: "Request", found: "tuple[Route, dict[str, Any]] | None") -> Response:
+    """Answer a request whose route may have been found.
+
+    Raises:
+        Exception: what a hook or the handler raised, or why there is no handler.
+    """
+    problem = None
+    preflight = False
+    try:
+        if found is None:
+            preflight = (
+                request.method == "OPTIONS"
+                and "Origin" in request.headers
+                and "Access-Control-Request-Method" in request.headers
+            )
+            found = find_else(app, request)
+    except HTTPException as exc:
+        problem = exc
+    route = None
+    if found is not None:
+        route, args = found
+        request.matched = route
+        request.route = route.handler
+        request.url_args = args
+        request.subapp = route.subapp
+        request.url_prefix = route.url_prefix
+    result = None
+    for f in chain(app, request, "admit"):
+        result = f(request, route)
+        if port.iscoroutine(result):
+            result = await result
+        if result:
+            break
+    if not result:
+        if request.pending or request.body:
+            from .body import load
+
+            await load(request)
+        if problem:
+            raise problem
+        if preflight:
+            # A preflight carries no credentials (Fetch 3.2.2), so before hooks would refuse what it asks about.
+            result = await route.handler(request)  # type: ignore[union-attr]
+            for f in chain(app, request, "options"):
+                for name, value in (f(request) or {}).items():
+                    result.headers[name] = value
+        elif request.timeout:
+            import asyncio
+
+            try:
+                result = await asyncio.wait_for(_handle(app, request, route, args), request.timeout)  # type: ignore[arg-type]
+            except asyncio.TimeoutError:
+                raise HTTPException(503, "Timed out")
+        else:
+            result = await _handle(app, request, route, args)  # type: ignore[arg-type]
+    return await after(app, request, make_response(result))
+
+
+async def _handle(app: "Microdot", request: "Request", route: "Route", args: "dict[str, Any]") -> "Any":
+    for f in chain(app, request, "before"):
+        result = await port.call(f, request)
+        if result:
+            return result
+    return await port.call(route.handler, request, **args)
+
+
+async def after(app: "Microdot", request: "Request", response: Response) -> Response:
+    """Run the after hooks and the request's own, and say what the response varies with."""
+    if app._hooked:
+        response = await replace(chain(app, request, "after"), request, response)
+    if request._extras:
+        response = await replace(request.after_request_handlers, request, response)
+    return vary(request, response)
+
+
+async def replace(functions: "list[Any]", request: "Request | None", response: Response) -> Response:
+    """Call functions with request and response; a truthy result takes the place of the response."""
+    for f in functions:  # they may register more while they run
+        result = await port.call(f, request, response)
+        if result:
+            response = make_response(result)
+    return response
+
+
+def vary(request: "Request | None", response: Response) -> Response:
+    """Add the names in `request.g._vary` to the Vary header (RFC 9110 12.5.5)."""
+    if response is Response.already_handled:
+        response._headers = None  # shared by all: what hooks put there must not pile up
+    elif request is not None and request._extras and hasattr(request.g, "_vary"):
+        names = [name.strip() for name in response.headers.get("Vary", "").split(",") if name.strip()]
+        for name in sorted(request.g._vary):
+            if name.lower() not in [there.lower() for there in names]:
+                names.append(name)
+        if names:
+            response.headers["Vary"] = ", ".join(names)
+    return response
+
+
+def _handler(app: Microdot, request: "Request | None", key: "Any") -> "Any":
+    for one in reversed(request.matched.local_apps if request is not None and request.matched is not None else ()):
+        if key in one.error_handlers:
+            return one.error_handlers[key]
+    return app.error_handlers.get(key)
+
+
+def mro(cls: "type") -> "list[type]":
+    """Return a class and its bases in the order of lookup; boards do not keep `__mro__`."""
+    if hasattr(cls, "__mro__"):
+        return list(cls.__mro__)
+    classes = [cls]
+    for base in cls.__bases__:
+        for c in mro(base):
+            if c in classes:
+                classes.remove(c)
+            classes.append(c)
+    return classes
+
+
+async def answer_error(app: Microdot, request: "Request | None", exc: "Any") -> "Any":
+    """Ask the error handlers what to answer to an exception."""
+    if not isinstance(exc, HTTPException):
+        for cls in mro(type(exc)):
+            handler = _handler(app, request, cls)
+            if handler is not None:
+                try:
+                    result = await port.call(handler, request, exc)
+                    if result is not None:
+                        return result
+                except HTTPException as another:
+                    exc = another
+                except Exception as another:
+                    port.print_exception(another)
+                break
+    reason, status_code = text_of(exc)
+    return await error_response(app, request, status_code, reason)
+
+
+async def error_response(app: Microdot, request: "Request | None", status_code: int, reason: "str | None" = None) -> "Any":
+    """Ask the error handler of a status; without one the reason is the body."""
+    handler = _handler(app, request, status_code)
+    if handler is not None:
+        return await port.call(handler, request)
+    return reason or "N/A", status_code
+
+
+async def after_error(app: Microdot, request: "Request | None", response: Response) -> Response:
+    """Run the error hooks; one that fails is printed, and the others run."""
+    for f in chain(app, request, "error"):
+        try:
+            response = await replace([f], request, response)
+        except Exception as exc:
+            port.print_exception(exc)
+    return vary(request, response)
