@@ -125,6 +125,15 @@ def date() -> str:
     return "Date: %s\r\n" % formatdate(usegmt=True)
 
 
+def _full(server: "Server") -> bool:
+    count = len(server.connections)
+    if count < server.app.max_connections:
+        return False
+    from .rare import make_room
+
+    return count >= 2 * server.app.max_connections or make_room(server) is False
+
+
 class Link(asyncio.Protocol):
     """One socket: bytes in `buffer`, bytes out by `write()`, and somebody who waits for either.
 
@@ -159,7 +168,7 @@ class Link(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         server = self.server
         # A newcomer takes the place of one that is about to go, but a flood of them does not get far.
-        if server.stopping or len(server.connections) >= 2 * server.app.max_connections or server.room() is False:
+        if server.stopping or _full(server):
             self._refuse()
             return
         server.connections.add(self)  # type: ignore[arg-type]
@@ -324,7 +333,7 @@ async def listen(
     host: str,
     port: int,
     ssl: "SSLContext | None",
-    start_serving: bool,
+    start_serving: bool = True,
 ) -> asyncio.Server:
     """Bind and, with `start_serving`, accept."""
     _check_install()

@@ -36,8 +36,8 @@ def pick(board: "Any", server: "Any") -> "Any":
 
 def is_text(line: bytes) -> bool:
     """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
-    # min() is a loop in C.
-    return min(line.replace(b"\t", b" ") + b" ") > 31 and b"\x7f" not in line
+    # min() is a loop in C, and only a tab makes it necessary to look twice.
+    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and b"\x7f" not in line
 
 
 def reason(status_code: int) -> str:
@@ -53,14 +53,16 @@ def iscoroutine(obj: object) -> bool:
 _FUNCTION = type(iscoroutine)
 
 
-async def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":
-    """Call a handler in place and await what it returns, if that is a coroutine."""
+async def _value(result: "Any") -> "Any":
+    return result
+
+
+def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":
+    """Call a handler in place, and return something to await."""
     result = function(*args, **kwargs)
     # The result of a plain function may be a generator that is a body, which looks like a coroutine here;
     # methods and other callables do not tell whether they are async.
-    if type(function) is not _FUNCTION and iscoroutine(result):
-        result = await result
-    return result
+    return _value(result) if type(function) is _FUNCTION or not iscoroutine(result) else result
 
 
 def date() -> str:
@@ -192,9 +194,9 @@ class Listener:
         self._sock.close()
 
 
-async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any", start_serving: bool) -> Listener:
+async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any", *serving: bool) -> Listener:
     """Bind, and accept until the result is closed."""
-    if not start_serving:
+    if serving:
         raise ValueError("start_serving must be True")
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -214,10 +216,14 @@ async def _accept(server: "Server", link: "Any", listener: "Any", ssl: "Any") ->
 
 def _accept_one(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> "Generator[None, None, None]":
     yield core._io_queue.queue_read(listener)
-    room = server.room()
-    while room is None:  # somebody will be done or be gone in a moment: let the newcomer wait in the backlog
-        yield from sleep_ms(20)
-        room = server.room()
+    room = True
+    while len(server.connections) >= server.app.max_connections:
+        from .rare import make_room
+
+        room = make_room(server)
+        if room is not None:
+            break
+        yield from sleep_ms(20)  # somebody will be gone in a moment: let the newcomer wait in the backlog
     sock, peer = listener.accept()
     try:
         sock.setblocking(False)

@@ -347,7 +347,7 @@ class Microdot:
         self.ssl = ssl
         self.debug = debug
         self.server = Server(self)
-        return await self.server.run(host, port, ssl, start_serving)
+        return await (self.server.run(host, port, ssl) if start_serving else self.server.run(host, port, ssl, False))
 
     def run(self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: "Any" = None) -> None:
         """Serve until `shutdown()` is called, in an event loop of its own; the arguments are those of `start_server()`."""

@@ -1,4 +1,4 @@
-"""Loading of request bodies. What is streamed, chunked or read by another host is the business of `streams.py`."""
+"""Loading of request bodies. What is streamed, chunked or read by another host is the business of `incoming.py`."""
 
 from .http import HTTPException, const, port
 
@@ -17,7 +17,8 @@ async def wait(connection: "Connection") -> None:
     server = connection.server
     if connection.expecting:
         connection.expecting = False
-        await connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if connection.write(b"HTTP/1.1 100 Continue\r\n\r\n"):
+            await connection.flush()
     connection.expires = server.deadline(server.app.body_timeout)
     if not await connection.fill():
         raise HTTPException(400, "Bad request")
@@ -34,7 +35,7 @@ async def load(request: "Request") -> None:
     left = getattr(connection, "left", -1)
     # More than a block would be copied with every piece that arrives.
     if left < 0 or left > min(request.max_body_length, request.max_content_length, port.FILE_BLOCK):
-        from .streams import load_other
+        from .incoming import load_other
 
         await load_other(request)
         return

@@ -88,15 +88,13 @@ def parse_request_line(line: bytes) -> "tuple[str, str, bytes, int]":
     return method.decode(), target.decode(), authority, minor
 
 
-def parse_fields(fields: bytes, minor: int, host: bytes, max_line: int, max_count: int) -> "tuple[int, int]":
+def parse_fields(fields: bytes, minor: int, host: bytes) -> "tuple[int, int]":
     """Check every header line and read those that frame the message.
 
     Args:
         fields: the rest of the head: a line end before each header line, none after the last but perhaps a CR.
         minor: the minor version of the request, 0 or 1.
         host: the authority of an absolute target, which counts instead of Host (3.2.2), else empty.
-        max_line: the longest line accepted, in bytes, without its line end.
-        max_count: how many header lines are accepted.
 
     Returns:
         the length of the body in bytes (0: none, -1: chunked), and flags: 1 the client closes the connection after
@@ -109,12 +107,12 @@ def parse_fields(fields: bytes, minor: int, host: bytes, max_line: int, max_coun
     length = seen = None
     flags = 0
     lines = fields.split(b"\n")
-    if len(lines) > max_count + 1:
-        raise HTTPException(431, "Header too large")
-    for line in lines[1:]:
-        if line[-1:] == b"\r":
+    for line in lines:
+        if not line:
+            continue  # before the first line end
+        if line.endswith(b"\r"):
             line = line[:-1]
-        if len(line) > max_line:
+        if len(line) > Request.max_readline - 2 or len(lines) > Request.max_headers + 1:
             raise HTTPException(431, "Header too large")
         colon = line.find(b":")
         name = line[:colon].lower()

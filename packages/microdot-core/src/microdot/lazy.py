@@ -154,10 +154,14 @@ def after_request(request: Request, f: "Callable[..., Any]") -> "Callable[..., A
 
 async def upgrade(request: Request, headers: "dict[str, str]") -> "Any":
     """Do what `Request.upgrade()` says."""
-    host_upgrade = getattr(request.connection, "upgrade", None)
-    if host_upgrade is None:
+    connection = request.connection
+    if hasattr(connection, "left"):  # the native server's
+        from .streams import upgrade
+
+        return await upgrade(connection, headers)
+    if not hasattr(connection, "upgrade"):
         raise HTTPException(501, "This server cannot upgrade")
-    return await host_upgrade(request, headers)
+    return await connection.upgrade(request, headers)
 
 
 # Attributes are made once and kept; methods are bound when they are asked for.

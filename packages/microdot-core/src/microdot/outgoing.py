@@ -139,10 +139,11 @@ async def respond(connection: "Connection", response: Response, minor: int, keep
             failed.is_head = response.is_head
             return await connection.respond(failed, minor, keep)
         connection.begun = True
-        if response.is_head or length == 0:
-            await connection.send(head)
-        elif chunks is None:
-            await connection.send(head + bytes(body))
+        if chunks is None or response.is_head or length == 0:
+            if not response.is_head and length:
+                head += body
+            if connection.write(head):
+                await connection.flush()
         else:
             await _stream(connection, chunks, head, length)
         return keep
@@ -153,9 +154,7 @@ async def respond(connection: "Connection", response: Response, minor: int, keep
 
 async def _soon(connection: "Connection", data: bytes) -> None:
     if connection.write_soon(data):
-        connection.expires = connection.server.deadline(connection.server.app.write_timeout)
-        await connection.drain()
-        connection.expires = 0
+        await connection.flush()
 
 
 async def _stream(connection: "Connection", chunks: BodyIterator, head: bytes, length: "int | None") -> None:

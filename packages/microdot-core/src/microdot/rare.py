@@ -98,7 +98,7 @@ def evict(connection: "Connection") -> None:
     connection.expire(OSError(104))
 
 
-def room(server: "Server") -> "bool | None":
+def make_room(server: "Server") -> "bool | None":
     """Tell whether a full server may open one more connection; None: not yet, ask again soon.
 
     The connection that has waited longest for a request makes room: silent clients cost nobody an answer.

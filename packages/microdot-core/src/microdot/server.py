@@ -28,36 +28,38 @@ class Server:
     tick = 1  # the clock of all deadlines
     stopping = False
     sockets: "Any" = None
+    scheme = "http"
     _date_tick = -4
 
     def __init__(self, app: "Microdot") -> None:
         self.app = app
         self.connections: "set[Connection]" = set()
 
-    async def run(self, host: str, port_number: int, ssl: "Any", start_serving: bool) -> "Any":
-        """Serve until `rare.stop()` is called; or, with `start_serving` False, return the bound sockets.
+    async def run(self, host: str, port_number: int, ssl: "Any", *serving: bool) -> "Any":
+        """Serve until `rare.stop()` is called; or, with a further argument False, return the bound sockets.
 
         Raises:
             OSError: the address is taken or not ours.
         """
         app = self.app
-        self.scheme = "https" if ssl else "http"
+        if ssl:
+            self.scheme = "https"
         if app._hooked and not app._servers:
             await app.begin()
         app._servers.append(self)
         try:
-            self.sockets = await port.listen(self, Connection, host, port_number, ssl, start_serving)
+            self.sockets = await port.listen(self, Connection, host, port_number, ssl, *serving)
             if app.debug:
                 print("Starting async server on %s:%d..." % (host, port_number))
-            if start_serving:
+            if not serving:
                 await self.serve()
         finally:
             # Also when this task is cancelled, running requests are let finish.
-            if start_serving or not self.sockets:
+            if not serving or not self.sockets:
                 from .rare import end
 
                 await end(self)
-        return None if start_serving else port.in_background(self)
+        return port.in_background(self) if serving else None
 
     async def serve(self) -> None:
         """Keep the deadlines until the server is stopped."""
@@ -83,14 +85,6 @@ class Server:
         """Return the tick that is at least `seconds` away; 0, never, for 0."""
         return self.tick + 1 + int(seconds * 4) if seconds else 0
 
-    def room(self) -> "bool | None":
-        """Tell whether one more connection may be opened; None: not yet, ask again soon."""
-        if len(self.connections) < self.app.max_connections:
-            return True
-        from .rare import room
-
-        return room(self)
-
     def date(self) -> str:
         """Return a Date header line (RFC 9110 6.6.1), made once a second; empty while there is no clock."""
         if self.tick - self._date_tick > 3:
@@ -111,8 +105,7 @@ class Connection(port.Link):
     upgraded = False  # handed over to a handler
     begun = False  # some of the response is on its way
     # The last header fields and what they said: clients repeat theirs with every request on a connection.
-    _fields = b""
-    _framing = 0, 0
+    _memo = None, 0, 0
 
     async def run(self) -> None:
         """Serve requests until the connection ends."""
@@ -130,7 +123,7 @@ class Connection(port.Link):
                 start = 0
                 while True:
                     buffer = self.buffer
-                    while buffer[:2] == b"\r\n" or buffer[:1] == b"\n":  # RFC 9112 2.2: empty lines before a request
+                    while buffer.startswith(b"\r\n") or buffer.startswith(b"\n"):  # RFC 9112 2.2: may precede a request
                         self.buffer = buffer = buffer[buffer.find(b"\n") + 1 :]
                     end = buffer.find(b"\n\r\n", start)
                     bare = buffer.find(b"\n\n", start)
@@ -187,14 +180,13 @@ class Connection(port.Link):
         if end < 0:
             end = len(head)
         fields = head[end:]
-        method, target, authority, minor = parse_request_line(head[: end - 1 if head[end - 1 : end] == b"\r" else end])
-        if minor and not authority and fields == self._fields:
-            length, flags = self._framing
+        method, target, authority, minor = parse_request_line(head[: end - 1 if head[end - 1] == 13 else end])
+        if minor and not authority and fields == self._memo[0]:
+            memo, length, flags = self._memo
         else:
-            length, flags = parse_fields(fields, minor, authority, Request.max_readline - 2, Request.max_headers)
+            length, flags = parse_fields(fields, minor, authority)
             if port.MEMO and minor:
-                self._fields = fields
-                self._framing = length, flags
+                self._memo = fields, length, flags
         request = Request(app, None, method, target, "1.1" if minor else "1.0", fields)
         request.connection = self
         if server.scheme != "http":
@@ -239,22 +231,16 @@ class Connection(port.Link):
             minor, "Content-Length: %d\r\n%s%s" % (len(body), self.server.date(), "" if keep else "Connection: close\r\n")
         )
         self.begun = True
-        await self.send(data if response.is_head else data + body)  # one write, one packet
+        if self.write(data if response.is_head else data + body):  # one write, one packet
+            await self.flush()
         return keep
 
-    async def send(self, data: bytes) -> None:
-        """Write, and wait while the peer takes no more.
+    async def flush(self) -> None:
+        """Wait until the peer has taken what was written.
 
         Raises:
             OSError: it has gone, or took nothing for `write_timeout` seconds.
         """
-        if self.write(data):
-            self.expires = self.server.deadline(self.server.app.write_timeout)
-            await self.drain()
-            self.expires = 0
-
-    async def upgrade(self, request: Request, headers: "dict[str, str]") -> "Any":
-        """Switch protocols: send 101 with `headers`, and return the channel of bytes that the connection now is."""
-        from .streams import upgrade
-
-        return await upgrade(self, headers)
+        self.expires = self.server.deadline(self.server.app.write_timeout)
+        await self.drain()
+        self.expires = 0
