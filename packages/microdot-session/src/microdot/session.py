@@ -1,20 +1,251 @@
-"""Sessions in a signed cookie."""
+"""Sessions: a dict per browser, kept in a signed cookie. The server stores nothing; the browser can read, not change it.
 
-TYPE_CHECKING = False
+The cookie is a JSON Web Token (RFC 7519) signed with HS256, as Microdot's sessions are: either reads the other's, and
+PyJWT reads both. The claims are what the session holds. If one of its keys has a meaning of its own in a token (`exp`,
+`sub` …), all of it goes into one claim called `_`; a token for another use has an empty one, so it is no session.
+"""
+
+import json
+import time
+from binascii import a2b_base64, b2a_base64
+from hashlib import sha256
+
+from .helpers import wraps
+from .http import const
+from .microdot import invoke_handler
+
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from microdot import Microdot, Request, Response
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from . import Microdot, Request, Response
+
+    _Dict = dict[str, Any]
+else:
+    _Dict = dict
+
+
+def _same(a: bytes, b: bytes) -> bool:
+    # The time it takes must not tell where the first difference is.
+    different = len(a) ^ len(b)
+    for x, y in zip(a, b):
+        different |= x ^ y
+    return not different
+
+
+if __debug__:  # the compiled files of boards leave this out: there is neither module
+    try:
+        from hmac import compare_digest as _same  # type: ignore[assignment]
+        from warnings import warn
+    except ImportError:
+        warn = print  # type: ignore[assignment]
+
+
+def _base64(data: bytes) -> bytes:
+    return b2a_base64(data).rstrip(b"=\n").replace(b"+", b"-").replace(b"/", b"_")
+
+
+def _signed(data: bytes, key: "str | bytes") -> bytes:
+    # HMAC-SHA256 (RFC 2104), because boards have no `hmac`: the inner hash, then the outer one over its result.
+    if isinstance(key, str):
+        key = key.encode()
+    if len(key) > 64:
+        key = sha256(key).digest()
+    key += bytes(64 - len(key))
+    mac = data
+    for pad in b"\x36\x5c":
+        mac = sha256(bytes([c ^ pad for c in key]) + mac).digest()
+    return data + b"." + _base64(mac)
+
+
+def _parsed(data: bytes) -> "Any":
+    return json.loads(a2b_base64(data.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(data) % 4)))
+
+
+def _now() -> int:
+    # A NumericDate counts from 1970 (RFC 7519 2), the clocks of many boards from 2000.
+    return int(time.time()) + (946684800 if time.localtime(0)[0] == 2000 else 0)
+
+
+class SessionDict(_Dict):
+    """What a browser's session holds. Changes are kept when `save()` is called.
+
+    Attributes:
+        request: the request that it was made for.
+        token: the cookie that goes out with the response; empty deletes it, None leaves it.
+    """
+
+    token: "str | None" = None
+
+    def __init__(self, request: "Request", session_dict: "Mapping[str, Any]") -> None:
+        super().__init__(session_dict)
+        self.request = request
+
+    def save(self) -> None:
+        """Send the session as it is now, also when the request ends in an error; the last `save()` counts.
+
+        Raises:
+            TypeError: there is something in it that is not JSON.
+        """
+        self.request.app._session.update(self.request, self)
+
+    def delete(self) -> None:
+        """Tell the browser to forget the session."""
+        self.request.app._session.delete(self.request)
 
 
 class Session:
-    """Sessions in a signed cookie: `app.install(Session())`."""
+    """Sessions of an application: `Session(app, secret_key=…)`, or `app.install(Session(secret_key=…))`.
 
-    def setup(self, app: "Microdot") -> None:
-        """Register the hooks; `app.install` calls this.
+    A session that makes the cookie longer than 4096 bytes is answered 500: browsers would drop it without a word.
+
+    Args:
+        app: the application; one object may be set up on several.
+        secret_key: a str or bytes, at least 32 bytes of chance (RFC 7518 3.2); or a list of them: the first one signs, all
+            are accepted, so that keys can be changed without ending sessions.
+        cookie_options: arguments for `Response.set_cookie()`. Unless said otherwise: `path="/"`, `http_only=True`,
+            `same_site="Lax"`, and `secure` when the request came over TLS.
+        max_age: seconds after its last `save()` in which a session ends; None (default) for never. A session that is used
+            when half of them have passed is saved by itself.
+    """
+
+    secret_key: "Any" = None
+
+    def __init__(
+        self,
+        app: "Microdot | None" = None,
+        secret_key: "Any" = None,
+        cookie_options: "dict[str, Any] | None" = None,
+        max_age: "int | None" = None,
+    ) -> None:
+        self.cookie_options: "dict[str, Any]" = {"path": "/", "http_only": True, "same_site": "Lax"}
+        self.max_age = max_age
+        self.initialize(app, secret_key, cookie_options)
+
+    def initialize(
+        self, app: "Microdot | None", secret_key: "Any" = None, cookie_options: "dict[str, Any] | None" = None
+    ) -> None:
+        """Set up sessions for an application; what is given goes before what the constructor was given."""
+        self.secret_key = secret_key or self.secret_key
+        self.cookie_options.update(cookie_options or {})
+        if __debug__ and secret_key and len(self._keys(None)[0]) < 32:
+            warn("session: the secret key has less than 32 bytes")
+        if app:
+            app._session = self  # type: ignore[attr-defined]
+            app.on("error", self._send)
+
+    setup = initialize
+
+    def _keys(self, secret_key: "Any") -> "Any":
+        keys = secret_key or self.secret_key
+        if not keys:
+            raise ValueError("The session secret key is not configured")
+        return keys if isinstance(keys, list) else [keys]
+
+    def get(self, request: "Request") -> SessionDict:
+        """Return the session of a request, empty when there is none that can be trusted; every call returns the same.
+
+        Raises:
+            ValueError: there is no secret key.
+        """
+        g = request.g
+        if not hasattr(g, "_session"):
+            data = self.decode(request.cookies.get("session", ""))
+            g._vary = getattr(g, "_vary", set()) | {"Cookie"}
+            expires = data.pop("exp", 0)
+            own = data.get("_")
+            g._session = SessionDict(request, own if isinstance(own, dict) else data)
+            if g._session and self.max_age and expires < _now() + self.max_age / 2:
+                self.update(request, g._session)
+        session: SessionDict = g._session
+        return session
+
+    def update(self, request: "Request", session: "Mapping[str, Any]") -> None:
+        """Do what `SessionDict.save()` says, with any mapping."""
+        data: "dict[str, Any]" = {}
+        for key in session:  # not dict(session): boards do not copy a subclass of dict so
+            data[key] = session[key]
+        for key in "_ exp nbf iat aud iss sub jti".split():
+            if key in data:
+                data = {"_": data}
+        if self.max_age:
+            data["exp"] = _now() + self.max_age
+        self._set(request, self.encode(data))
+
+    def delete(self, request: "Request") -> None:
+        """Do what `SessionDict.delete()` says."""
+        self._set(request, "")
+
+    def _set(self, request: "Request", token: str) -> None:
+        session = self.get(request)
+        if session.token is None:
+            request.after_request(self._send)
+        session.token = token
+
+    async def _send(self, request: "Request | None", response: "Response") -> None:
+        # Runs behind all after hooks when one of them or the handler has saved something, and on every error response.
+        token = request and hasattr(request.g, "_session") and request.g._session.token
+        if request and isinstance(token, str):
+            options = dict(self.cookie_options)
+            options.setdefault("secure", request.scheme == "https")
+            if token:
+                response.set_cookie("session", token, **options)
+            else:
+                response.delete_cookie("session", **options)
+
+    def encode(self, payload: "Mapping[str, Any]", secret_key: "Any" = None) -> str:
+        """Return a signed token.
 
         Args:
-            app: the application. One object may be set up on several.
-        """
-        app.on("after", self._after)
+            payload: what it says; `exp` and `nbf` mean what they mean in RFC 7519.
+            secret_key: another key than the session's.
 
-    async def _after(self, request: "Request", response: "Response") -> None:
-        response.headers["X-Session"] = "1"
+        Raises:
+            ValueError: there is no secret key.
+            TypeError: there is something in the payload that is not JSON.
+        """
+        # {"alg":"HS256","typ":"JWT"}
+        data = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + _base64(json.dumps(payload).encode())
+        return _signed(data, self._keys(secret_key)[0]).decode()
+
+    def decode(self, session: str, secret_key: "Any" = None) -> "dict[str, Any]":
+        """Return what a token says; an empty dict when it is not ours, has ended or cannot be read.
+
+        Args:
+            session: the token.
+            secret_key: another key than the session's.
+
+        Raises:
+            ValueError: there is no secret key.
+        """
+        for key in self._keys(secret_key):
+            try:
+                token = session.encode()
+                if _same(_signed(token[: token.rfind(b".")], key), token):
+                    head, body, _ = token.split(b".")
+                    header = _parsed(head)
+                    data: "dict[str, Any]" = _parsed(body)
+                    now = _now()
+                    # RFC 8725 3.1: the token does not choose its algorithm; RFC 7515 4.1.11: what is critical and
+                    # unknown; RFC 7519 4.1.3: meant for somebody else.
+                    if (
+                        header["alg"] == "HS256"
+                        and "crit" not in header
+                        and "aud" not in data
+                        and data.get("nbf", now) <= now < data.get("exp", now + 1)
+                    ):
+                        return data
+            except Exception:  # whatever is wrong with it, it is no session
+                pass
+        return {}
+
+
+def with_session(f: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Call the decorated handler with the session behind the request: `f(request, session, …)`."""
+
+    @wraps(f)
+    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
+        return await invoke_handler(f, request, request.app._session.get(request), *args, **kwargs)
+
+    return wrapper
