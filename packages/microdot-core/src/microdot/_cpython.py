@@ -7,7 +7,6 @@ import asyncio
 import errno
 import inspect
 import re
-import sys
 import traceback
 from contextvars import copy_context
 from functools import partial
@@ -118,6 +117,15 @@ async def _call_in_thread(function: "Callable[[], Any]") -> Any:
     if inspect.iscoroutine(result):  # a lambda or partial around a coroutine function
         result = await result
     return result
+
+
+# 54 and 128 are reset and "not connected" on other systems; 10053 and 10054 Windows' abort and reset.
+_DISCONNECTED = {54, 128, 10053, 10054, errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT}
+
+
+def is_disconnection(exc: OSError) -> bool:
+    """Tell whether an error only means that the client has gone."""
+    return exc.errno in _DISCONNECTED
 
 
 def date() -> str:
@@ -245,6 +253,8 @@ class Link(asyncio.Protocol):
         """
         if self.gone:
             raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
+        if self._chunks:
+            self._flush()
         self.transport.write(data)
         return self.blocked
 
@@ -396,9 +406,3 @@ def _check_install() -> None:
     except ImportError:
         return
     warn_if_shadowed()
-
-
-if sys.platform == "win32":  # pragma: no cover
-    DISCONNECTED = [errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, 10053, 10054]
-else:
-    DISCONNECTED = [32, 54, 104, 128, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT]

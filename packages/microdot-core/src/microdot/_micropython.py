@@ -22,7 +22,6 @@ FILE_BLOCK = 1024  # bytes per read of a file or body
 DRAIN_LENGTH = 2048  # bytes of an unread body that are read and dropped to keep a connection
 LINGER = 2  # ticks in which a client may read an answer that it did not wait for
 MEMO = False  # connections do not remember their last header block: idle ones are to hold little
-DISCONNECTED = 32, 54, 103, 104, 107, 110, 113, 128
 
 _READ = const(512)  # bytes per read: a browser's head in one or two
 
@@ -79,6 +78,11 @@ def date() -> str:
         t[4],
         t[5],
     )
+
+
+def is_disconnection(exc: OSError) -> bool:
+    """Tell whether an error only means that the client has gone, or that it does not speak TLS (negative numbers)."""
+    return exc.errno in (9, 32, 54, 103, 104, 107, 110, 113, 128) or (exc.errno or 0) < 0
 
 
 class Link:

@@ -8,7 +8,7 @@ from .http import HTTPException, Request, Response, const, make_response, port a
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn, TypeVar
 
     from .hooks import Extension
@@ -207,7 +207,7 @@ class Microdot:
             """Answer a request: the name that existing programs know `dispatch()` by."""
 
         @staticmethod
-        def abort(status_code: int, reason: str | None = None) -> NoReturn:
+        def abort(status_code: int, reason: str | None = None, headers: Mapping[str, str] | None = None) -> NoReturn:
             """End the request with an error response: the function `abort()`."""
 
     def __init__(self) -> None:
@@ -361,14 +361,17 @@ class Microdot:
             _port.in_loop(server, stop)
 
 
-def abort(status_code: int, reason: "str | None" = None) -> "NoReturn":
+def abort(
+    status_code: int, reason: "str | None" = None, headers: "Mapping[str, str] | None" = None
+) -> "NoReturn":
     """End the request with an error response.
 
     Args:
         status_code: the HTTP status.
         reason: the body, by default `"<status> error"`.
+        headers: header fields that the response gets unless an error handler set them.
     """
-    raise HTTPException(status_code, reason)
+    raise HTTPException(status_code, reason, headers)
 
 
 Microdot.abort = staticmethod(abort)  # type: ignore[method-assign]

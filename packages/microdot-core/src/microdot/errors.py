@@ -15,7 +15,7 @@ def find_else(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]
     """Find what answers a request that no route has matched with its method.
 
     Raises:
-        HTTPException: 404, or 405 with the attribute `allow`.
+        HTTPException: 404 or 405.
     """
     method = request.method
     if method == "HEAD":
@@ -35,9 +35,7 @@ def find_else(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]
     request.matched = routes[-1]
     request.subapp = routes[-1].subapp
     request.url_prefix = routes[-1].url_prefix
-    problem = HTTPException(405, "Not found")
-    problem.allow = allowed(routes)  # type: ignore[attr-defined]
-    raise problem
+    raise HTTPException(405, "Not found", {"Allow": allowed(routes)})
 
 
 def matching(app: "Microdot", path: str) -> "list[Route]":
@@ -84,8 +82,9 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
     except Exception as another:
         port.print_exception(another)
         response = Response("Internal server error", 500)
-    if hasattr(exc, "allow") and response.status_code == 405:
-        response.headers["Allow"] = exc.allow
+    headers = getattr(exc, "headers", None)
+    for name in headers or ():
+        response.headers.setdefault(name, headers[name])
     if app._hooked:
         from .hooks import after_error
 

@@ -1,6 +1,6 @@
-"""`wraps` for decorators that run on every runtime."""
+"""For decorators that run on every runtime: `wraps`, and `invoke_handler` for what they decorate."""
 
-from .http import const
+from .http import const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ except ImportError:  # boards: functions keep no attributes, so there is nothing
     def wraps(wrapped: "Callable[..., Any]") -> "Callable[[W], W]":  # type: ignore[no-redef]
         """Return a decorator that leaves the wrapper as it is."""
         return _same
+
+
+#: `await invoke_handler(f, *args, **kwargs)` calls a function, async or plain: on CPython a plain one runs in a thread.
+invoke_handler = port.call
 
 
 def _same(wrapper: "W") -> "W":

@@ -70,9 +70,12 @@ def on(app: Microdot, hook: str, f: "Callable[..., Any]") -> "Callable[..., Any]
         raise ValueError("no hook '%s': use one of %s" % (hook, ", ".join(sorted(_HOOKS))))
     if not callable(f):
         raise TypeError("hook %s: give a function" % hook)
-    check = getattr(port, "check_hook", None)  # functions of boards do not tell what they take
+    plain = hook in ("route", "options", "done")
+    check = getattr(port, "check_hook", None)
     if check:
-        check(hook, f, _HOOKS[hook], hook in ("route", "options", "done"))
+        check(hook, f, _HOOKS[hook], plain)
+    elif plain and type(f) is type(begin):  # all that functions of boards tell is whether they are async
+        raise TypeError("hook %s: give a plain function, nothing awaits it" % hook)
     hooks = app.hooks
     # A stop hook remembers how many start hooks there were: an extension registers its start hook first.
     hooks[hook].append((len(hooks["start"]), f) if hook == "stop" else f)

@@ -40,11 +40,15 @@ class HTTPException(Exception):
     Args:
         status_code: the HTTP status, an int.
         reason: the body of the response; `"<status> error"` when left out.
+        headers: header fields that the response gets unless an error handler set them.
     """
 
-    def __init__(self, status_code: int, reason: "str | None" = None) -> None:
+    def __init__(
+        self, status_code: int, reason: "str | None" = None, headers: "Mapping[str, str] | None" = None
+    ) -> None:
         self.status_code = status_code
         self.reason = reason or str(status_code) + " error"
+        self.headers = headers
 
 
 def is_token(name: bytes, more: bytes = b"") -> bool:

@@ -87,36 +87,40 @@ def _expression(kind: str) -> str:
 
 def match_segments(segments: "list[Any]", parts: "list[str]") -> "dict[str, Any] | None":
     """Match all segments of a pattern, of whatever type, against those of a path; the arguments, or None."""
-    return _match(segments, 0, parts, 0)
+    return _match(segments, 0, parts, 0, set())
 
 
-def _match(segments: "list[Any]", s: int, parts: "list[str]", p: int) -> "dict[str, Any] | None":
-    # Recursion is as deep as the pattern is long, whatever the path.
+def _match(
+    segments: "list[Any]", s: int, parts: "list[str]", p: int, failed: "set[tuple[int, int]]"
+) -> "dict[str, Any] | None":
+    # Recursion is as deep as the pattern is long, whatever the path; and with several <path:…> no pair of places is
+    # tried twice, so that a client's slashes do not multiply.
     if s == len(segments):
         return {} if p == len(parts) else None
-    if p >= len(parts):
+    if p >= len(parts) or (s, p) in failed:
         return None
     segment = segments[s]
+    args = None
     if isinstance(segment, str):
-        return _match(segments, s + 1, parts, p + 1) if segment == parts[p] else None
+        return _match(segments, s + 1, parts, p + 1, failed) if segment == parts[p] else None
     name, kind = segment
-    if kind == "path":
-        # As much as possible; what follows needs at least one part each.
-        for end in range(len(parts) - (len(segments) - s - 1), p, -1):
-            value: "Any" = "/".join(parts[p:end])
-            if value:
-                args = _match(segments, s + 1, parts, end)
-                if args is not None:
-                    args[name] = value
-                    return args
-        return None
-    value = _convert(kind, parts[p])
-    if value is None:
-        return None
-    args = _match(segments, s + 1, parts, p + 1)
-    if args is not None:
-        args[name] = value
-    return args
+    if kind != "path":
+        value = _convert(kind, parts[p])
+        if value is not None:
+            args = _match(segments, s + 1, parts, p + 1, failed)
+        if args is not None:
+            args[name] = value
+        return args
+    # As much as possible; what follows needs at least one part each.
+    end = len(parts) - (len(segments) - s - 1)
+    while end > p:
+        args = _match(segments, s + 1, parts, end, failed)
+        if args is not None and (end > p + 1 or parts[p]):
+            args[name] = "/".join(parts[p:end])
+            return args
+        end -= 1
+    failed.add((s, p))
+    return None
 
 
 def _convert(kind: str, part: str) -> "Any":

@@ -158,7 +158,7 @@ class Connection(port.Link):
                 await refuse(self, exc)
         except OSError as exc:
             # A client that has gone is nobody's error.
-            if exc.args[0] not in port.DISCONNECTED:
+            if not port.is_disconnection(exc):
                 port.print_exception(exc)
         except Exception as exc:  # MemoryError among them
             port.print_exception(exc)
