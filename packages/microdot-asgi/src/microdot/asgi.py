@@ -1,20 +1,702 @@
-"""Run an application under an ASGI server, such as uvicorn, hypercorn or granian."""
+"""Run an application under an ASGI server: uvicorn, hypercorn, granian. CPython only.
 
-TYPE_CHECKING = False
+    from microdot.asgi import Microdot
+
+    app = Microdot()
+
+    @app.get("/")
+    async def index(request):
+        return "hello"
+
+`uvicorn program:app` serves it; `app.run()` serves it with the server of the core, as on a board. The adapter is a host as
+docs/design.md describes one: it makes a request, awaits `app.dispatch()`, sends the response as ASGI messages, and calls
+`app.finish()`.
+"""
+
+import asyncio
+import errno
+import multiprocessing
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from microdot import (
+    AsyncBytesIO as AsyncBytesIO,
+    Microdot as _Microdot,
+    Request as Request,
+    Response as Response,
+    URLPattern as URLPattern,
+    abort as abort,
+    iscoroutine as iscoroutine,
+    redirect as redirect,
+    send_file as send_file,
+)
+from microdot.datastructures import decode
+from microdot.microdot import HTTPException, NoCaseDict, print_exception
+
 if TYPE_CHECKING:
-    from microdot import Microdot, Request, Response
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    Scope = dict[str, Any]
+    Receive = Callable[[], Awaitable[Any]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+    Callback = Callable[[Scope], Awaitable[Any]]
+
+# Bytes of an unread request body that may wait while the connection is watched.
+_READ_AHEAD = 65536
+# Bytes that a stream may send before others get their turn, when the server takes them without a pause.
+_TURN = 65536
+# RFC 9110 7.6.1: these belong to one connection, which is the server's, and HTTP/2 forbids them.
+_HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive", "proxy-connection")
+# What stays as it is in a path (RFC 3986 3.3): a server that gives no raw path has decoded the rest.
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~"
+# RFC 6455 4.1: a handshake says this. Servers that keep it from the application (HTTP/2 has none, RFC 8441) have checked
+# what it stands for; the key is any 16 bytes.
+_HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+# Of the answer to a handshake these are the server's own.
+_ACCEPTED = ("upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions")
 
 
-class Asgi:
-    """Run an application under an ASGI server, such as uvicorn, hypercorn or granian: `app.install(Asgi())`."""
+class _Request(Request):
+    """A request whose headers are made from the scope when they are asked for."""
 
-    def setup(self, app: "Microdot") -> None:
-        """Register the hooks; `app.install` calls this.
+    asgi_scope: "Scope"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "headers":
+            self.headers = headers = _headers(self.asgi_scope)
+            return headers
+        return super().__getattr__(name)
+
+
+def _headers(scope: "Scope") -> NoCaseDict:
+    """Make the headers of a request; repeated ones are joined (RFC 9110 5.3; cookies, which HTTP/2 splits, RFC 9113 8.2.3)."""
+    headers = NoCaseDict()
+    for raw_name, raw_value in scope.get("headers") or ():
+        name = raw_name.decode("latin-1").title()
+        value = decode(raw_value)
+        if name in headers:
+            value = headers[name] + ("; " if name == "Cookie" else ", ") + value
+        headers[name] = value
+    if scope["type"] == "websocket":
+        for name in _HANDSHAKE:
+            headers.setdefault(name, _HANDSHAKE[name])
+        if scope.get("subprotocols"):
+            headers.setdefault("Sec-WebSocket-Protocol", ", ".join(scope["subprotocols"]))
+    return headers
+
+
+def _target(scope: "Scope") -> str:
+    """Return path and query as the client sent them, without the root path at which a proxy or another app mounts this one.
+
+    Other hosts give applications the raw path, so that is taken here too: `%3F` is no query, `%2F` no separator.
+    """
+    raw = scope.get("raw_path")
+    root = scope.get("root_path")
+    path = None
+    if root:
+        root = root.rstrip("/")
+        path = scope["path"]
+        if path == root or path.startswith(root + "/"):
+            path = path[len(root) :]
+            start = quote(root, safe=_PATH_CHARACTERS).encode()
+            raw = raw[len(start) :] if raw and (raw == start or raw.startswith(start + b"/")) else None
+    if raw:
+        target = decode(raw.partition(b"?")[0])  # some servers count the query as a part of it
+    else:
+        target = quote(scope["path"] if path is None else path, safe=_PATH_CHARACTERS) or "/"
+    query = scope.get("query_string")
+    return f"{target}?{decode(query)}" if query else target
+
+
+class _Connection:
+    """The host's side of one request: its body, and whether the client is still there.
+
+    Args:
+        scope, receive, send: those of ASGI.
+    """
+
+    gone = False  # the client
+    cancelled = False  # what streamed to it, for that reason
+    ended = False  # the body is complete
+    _buffer = b""
+    _lock: "asyncio.Lock | None" = None
+
+    def __init__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        self.scope = scope
+        self.receive_event = receive
+        self.send_event = send
+
+    def info(self, name: str, default: Any = None) -> Any:
+        """Return `peername`: (host, port) of the client; None when the server does not know it."""
+        client = self.scope.get("client")
+        return tuple(client) if client and name == "peername" else default
+
+    async def upgrade(self, request: Request, headers: "Mapping[str, str]") -> "_Socket":
+        """Refuse: only WebSockets switch protocols under ASGI, and those have scopes of their own."""
+        raise HTTPException(501, "This server cannot upgrade: it may need a WebSocket library")
+
+    async def read(self, n: int) -> bytes:
+        """Read at most `n` bytes of the body; empty at its end.
+
+        Raises:
+            HTTPException: 400, the client went before that.
+        """
+        if not self._buffer and not self.ended:
+            if self._lock is None:
+                self._lock = asyncio.Lock()
+            async with self._lock:
+                while not self._buffer and not self.ended:
+                    await self._take()
+        data = self._buffer
+        if len(data) <= n:
+            self._buffer = b""
+            return data
+        self._buffer = data[n:]
+        return data[:n]
+
+    async def _take(self) -> None:
+        """Take one message of the server."""
+        if self.gone:
+            raise HTTPException(400, "Bad request")
+        event = await self.receive_event()
+        if event is None or event["type"] == "http.disconnect":
+            self.gone = True
+            if not self.ended:
+                raise HTTPException(400, "Bad request")
+        elif event["type"] == "http.request":
+            self._buffer += event.get("body") or b""
+            self.ended = not event.get("more_body")
+
+    async def watch(self, task: "asyncio.Task[Any]") -> None:
+        """Cancel a task when the client goes."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        try:
+            while not self.gone:
+                if len(self._buffer) > _READ_AHEAD:
+                    await asyncio.sleep(0.25)  # more would defeat the back-pressure of the server
+                else:
+                    async with self._lock:  # the handler may be reading too
+                        await self._take()
+        except HTTPException:
+            pass  # it went within the body
+        self.cancelled = True
+        task.cancel()
+
+    async def pass_on(self, event: "dict[str, Any]") -> None:
+        """Send a message; an OSError of the server means that the client has gone."""
+        try:
+            await self.send_event(event)
+        except OSError:
+            self.gone = True
+            raise
+
+
+class _Socket(_Connection):
+    """The host's side of a WebSocket, and its channel of messages."""
+
+    messages = True
+    connected = False  # the server has announced the connection
+    upgraded = False
+    closed = False
+
+    async def connect(self) -> None:
+        """Take the server's announcement, which comes first.
+
+        Raises:
+            HTTPException: 400, something else came.
+        """
+        if not self.connected:
+            event = await self.receive_event()
+            if event is None or event["type"] != "websocket.connect":
+                self.gone = True
+                raise HTTPException(400)
+            self.connected = True
+
+    async def upgrade(self, request: Request, headers: "Mapping[str, str]") -> "_Socket":
+        """Accept the connection: headers that are not the handshake's own go with it."""
+        await self.connect()
+        event: "dict[str, Any]" = {"type": "websocket.accept", "subprotocol": None}
+        fields = []
+        for name in headers:
+            lower = name.lower()
+            if lower == "sec-websocket-protocol":
+                event["subprotocol"] = headers[name]
+            elif lower not in _ACCEPTED:
+                fields += _lines(lower, headers[name])
+        event["headers"] = fields
+        await self.send_event(event)
+        self.upgraded = True
+        return self
+
+    async def receive(self) -> "str | bytes | None":
+        """Return the client's next message; None when it has gone."""
+        while not self.gone and not self.closed:
+            event = await self.receive_event()
+            if event is None or event["type"] == "websocket.disconnect":
+                self.gone = True
+            elif event["type"] == "websocket.receive":
+                # One of the two is given; the other is missing or None.
+                text: "str | None" = event.get("text")
+                data: "bytes | None" = event.get("bytes")
+                return data if text is None else text
+        return None
+
+    async def send(self, data: "str | bytes") -> None:
+        """Send a message.
+
+        Raises:
+            OSError: the client has gone.
+        """
+        event: "dict[str, Any]" = {"type": "websocket.send"}
+        if isinstance(data, str):
+            event["text"] = data
+        else:
+            event["bytes"] = bytes(data)
+        if not self.gone and not self.closed:
+            try:
+                await self.send_event(event)
+                return
+            except (OSError, RuntimeError):  # some servers raise this when the client has begun to close
+                self.gone = True
+        raise OSError(errno.EPIPE, "Websocket connection closed")
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection, once; a client that has gone is no error."""
+        if not self.closed:
+            self.closed = True
+            if not self.gone:
+                try:
+                    await self.send_event({"type": "websocket.close", "code": code, "reason": reason})
+                except (OSError, RuntimeError):
+                    self.gone = True
+
+
+def _lines(name: str, value: Any) -> "list[tuple[bytes, bytes]]":
+    """Make the lines of a header; a list gives one for each element.
+
+    Raises:
+        ValueError: a value would end its line (RFC 9110 5.5); not every server looks.
+    """
+    lines = []
+    for one in value if isinstance(value, list) else (value,):
+        text = one if isinstance(one, str) else str(one)
+        if "\n" in text or "\r" in text or "\0" in text:
+            raise ValueError("response header: CR, LF or NUL in a value")
+        lines.append((name.encode(), text.encode()))
+    return lines
+
+
+def _length(body: Any) -> "int | None":
+    """Return how many bytes a body has, None when that cannot be told before it is read.
+
+    Raises:
+        TypeError: it is no body.
+    """
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return len(body)
+    if hasattr(body, "read"):
+        try:
+            here = body.tell()
+            end = body.seek(0, os.SEEK_END)
+            body.seek(here)
+            return int(end) - int(here)
+        except Exception:  # no such method, a pipe, an async file
+            return None
+    if hasattr(body, "__next__") or hasattr(body, "__anext__") or hasattr(body, "__aiter__"):
+        return None
+    if not body and not isinstance(body, (int, float)):
+        return 0
+    raise TypeError(f"response: the body is a {type(body)}; give str, bytes, dict, list, a file or an iterator")
+
+
+# The headers of responses that have none of their own, by what `Response.head()` makes of them.
+_plain: "dict[bytes, list[tuple[bytes, bytes]]]" = {}
+
+
+def _plain_start(response: Response) -> "dict[str, Any] | None":
+    """Make the first message of the most usual responses: bytes, and no headers but the type; None for others.
+
+    The dictionary of headers of such a response was never made, and to make it would cost more than all of this.
+    """
+    body = response.body
+    status = response.status_code
+    if type(body) is not bytes or response.is_head or status < 200 or status == 204 or status == 304:
+        return None
+    try:
+        head = response.head(1, "")
+    except ValueError:
+        return None
+    fields = _plain.get(head)
+    if fields is None:
+        lines = head.split(b"\r\n")
+        if len(lines) != 4 or len(_plain) > 100:  # status, type, and the two ends
+            return None
+        name, _, value = lines[1].partition(b": ")
+        fields = _plain[head] = [(name.lower(), value)]
+    return {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [*fields, (b"content-length", b"%d" % len(body))],
+    }
+
+
+def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | None]":
+    """Make the first message of a response; also return the length of the body that follows, None when unknown.
+
+    Raises:
+        ValueError, TypeError: there is no way to send this.
+    """
+    status = response.status_code
+    headers = response.headers
+    length = _length(response.body)
+    fields: "list[tuple[bytes, bytes]]" = []
+    typed = declared = False
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower == "content-length":
+            declared = True
+            continue
+        if lower == "content-type":
+            typed = True
+        elif lower in _HOP_BY_HOP or lower == "upgrade" and scope.get("http_version") != "1.1":
+            continue
+        fields += _lines(lower, value)
+    if status < 200 or status == 204 or status == 304:
+        return {"type": "http.response.start", "status": status, "headers": fields}, 0
+    if declared and (response.is_head or not isinstance(response.body, bytes)):
+        length = int(headers["Content-Length"])  # bytes leave with the length that they have
+    if length is not None:
+        fields.append((b"content-length", b"%d" % length))
+    if not typed:
+        fields.append((b"content-type", response.content_type().encode()))
+    return {"type": "http.response.start", "status": status, "headers": fields}, length
+
+
+class Microdot(_Microdot):
+    """An application that ASGI servers can call.
+
+    Args:
+        lifespan_startup: `await f(scope)` when the server starts, after the `start` hooks. An exception keeps the server from
+            starting. `scope["state"]` is a dict of which each request gets a copy, where the server has it.
+        lifespan_shutdown: `await f(scope)` when the server stops, before the `stop` hooks.
+
+    A request has `asgi_scope`, and `sock` is `(receive, send)`.
+    """
+
+    def __init__(
+        self, lifespan_startup: "Callback | None" = None, lifespan_shutdown: "Callback | None" = None
+    ) -> None:
+        super().__init__()
+        self.lifespan_startup = lifespan_startup
+        self.lifespan_shutdown = lifespan_shutdown
+        #: Whether `run()` serves this application, with the server of the core.
+        self.embedded_server = False
+        # The start hooks have run; or run now, for a server without lifespan.
+        self._ready = False
+        self._starting: "asyncio.Future[None] | None" = None
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        await self.asgi_app(scope, receive, send)
+
+    async def asgi_app(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Serve one scope of ASGI 3; middleware replaces this: `app.asgi_app = Middleware(app.asgi_app)`."""
+        kind = scope["type"]
+        version = scope.get("http_version", "1.1")
+        scheme = scope.get("scheme", "http")
+        connection: _Connection
+        body = None
+        if kind == "http":
+            connection = _Connection(scope, receive, send)
+            fields = dict(scope.get("headers") or ())
+            # RFC 9113 8.1: from HTTP/2 on a body needs no header that tells of it.
+            if b"content-length" in fields or b"transfer-encoding" in fields or version[:1] != "1":
+                body = connection
+        elif kind == "websocket":
+            connection = _Socket(scope, receive, send)
+            scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+        else:
+            if kind == "lifespan":
+                await self.handle_lifespan(scope, receive, send)
+            return
+        if not self._ready:
+            await self._get_ready()
+        client = scope.get("client")
+        request = _Request(
+            self,
+            client if client is None else tuple(client),
+            scope.get("method", "GET"),
+            _target(scope),
+            "HTTP/" + version,
+            None,
+            None,
+            body,
+            (receive, send),
+            "",
+            None,
+            scheme,
+        )
+        request.asgi_scope = scope
+        request.connection = connection
+        response = None
+        failure: "BaseException | None" = None
+        try:
+            response = await self.dispatch(request)
+            if kind == "websocket":
+                await _end_socket(connection, response)  # type: ignore[arg-type]
+            elif response is not Response.already_handled:
+                start = _plain_start(response)
+                if start is None:
+                    await _respond(connection, response)
+                else:
+                    try:
+                        await send(start)
+                        await send({"type": "http.response.body", "body": response.body})
+                    except OSError:
+                        connection.gone = True
+                        raise
+        except OSError as exc:
+            failure = exc
+            if not connection.gone:  # that is nobody's error
+                raise
+        except BaseException as exc:
+            failure = exc
+            raise
+        finally:
+            if "hooks" in self.__dict__:  # made for the first one; without it there is nothing to run
+                self.finish(request, response, failure)
+
+    async def handle_lifespan(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Serve the lifespan protocol."""
+        begun = False
+        while True:
+            kind = (await receive())["type"]
+            if kind not in ("lifespan.startup", "lifespan.shutdown"):
+                continue
+            answer: "dict[str, Any]" = {"type": kind + ".complete"}
+            try:
+                if kind == "lifespan.startup":
+                    await self._begin()
+                    begun = True
+                    if self.lifespan_startup:
+                        await self.lifespan_startup(scope)
+                elif self.lifespan_shutdown:
+                    await self.lifespan_shutdown(scope)
+            except Exception as exc:
+                answer = {"type": kind + ".failed", "message": repr(exc)}
+            # A server that could not start sends nothing more, as a rule.
+            if begun and answer["type"] != "lifespan.startup.complete":
+                begun = False
+                await self._end()
+            await send(answer)
+            if kind == "lifespan.shutdown":
+                return
+
+    async def _begin(self) -> None:
+        if "hooks" in self.__dict__:
+            await self.begin()
+        self._ready = True
+
+    async def _end(self) -> None:
+        self._ready = False
+        if "hooks" in self.__dict__:
+            await self.end()
+
+    async def _get_ready(self) -> None:
+        """Run the start hooks before the first request of a server without lifespan."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._begin())
+            self._starting.add_done_callback(self._started)
+        await asyncio.shield(self._starting)
+
+    def _started(self, future: "asyncio.Future[None]") -> None:
+        self._starting = None  # after a failure the next request tries again
+
+    def run(
+        self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: Any = None, **options: Any
+    ) -> None:
+        """Serve with the server of the core, as a program on a board does.
 
         Args:
-            app: the application. One object may be set up on several.
+            host, port, debug, ssl, options: those of `run()` of the core.
         """
-        app.on("after", self._after)
+        self.embedded_server = True
+        super().run(host, port, debug, ssl, **options)
 
-    async def _after(self, request: "Request", response: "Response") -> None:
-        response.headers["X-Asgi"] = "1"
+    def shutdown(self) -> None:
+        """Stop the server: SIGTERM for the process that is to end, so that running requests finish.
+
+        That is this process; of a server with several workers it is the one that started them, which would replace this one.
+        """
+        if self.embedded_server or self.server is not None:
+            super().shutdown()
+        else:
+            os.kill(_server_process(), signal.SIGTERM)
+
+
+def _server_process() -> int:
+    """Return the number of the process that ends the server."""
+    if "gunicorn.arbiter" in sys.modules:
+        return os.getppid()  # gunicorn always has one above its workers
+    # Where uvicorn, hypercorn and granian have workers, they run a function of their own in a process made for that. A
+    # program that runs `uvicorn.run` so is not to be killed itself.
+    target = getattr(multiprocessing.current_process(), "_target", None)
+    module = str(getattr(target, "__module__", type(target).__module__))
+    if multiprocessing.parent_process() is not None and module.split(".")[0] in ("uvicorn", "hypercorn", "granian"):
+        if getattr(target, "__name__", "") not in ("run", "main", "serve"):
+            return os.getppid()
+    return os.getpid()
+
+
+async def _respond(connection: _Connection, response: Response) -> None:
+    """Send a response; a small one leaves in two messages.
+
+    Raises:
+        OSError: the client has gone.
+        Exception: what the body raised, when some of the response may be out: the server then breaks the connection.
+    """
+    send = connection.send_event
+    body = response.body
+    chunks: "AsyncIterator[Any] | None" = None
+    if not isinstance(body, bytes):
+        if isinstance(body, str):
+            response.body = body = body.encode()
+        elif isinstance(body, (bytearray, memoryview)):
+            response.body = body = bytes(body)
+        elif any(hasattr(body, name) for name in ("read", "__next__", "__anext__", "__aiter__")):
+            chunks = response.body_iter().__aiter__()
+    try:
+        try:
+            start, length = _start(response, connection.scope)
+        except Exception as exc:
+            # Nothing is out yet, so the client gets an answer.
+            print_exception(exc)
+            failed = Response("Internal server error", 500)
+            failed.is_head = response.is_head
+            await _respond(connection, failed)
+            return
+        if chunks is not None and length != 0 and not response.is_head:
+            await _stream(connection, start, chunks, length)
+            return
+        if response.is_head or not body or chunks is not None or not length:
+            body = b""
+        try:
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+        except OSError:
+            connection.gone = True
+            raise
+    finally:
+        if chunks is not None:
+            await _close(chunks)
+
+
+async def _close(chunks: Any) -> None:
+    close = getattr(chunks, "aclose", None)  # an iterator of the program's own need not have it
+    if close is not None:
+        try:
+            await close()
+        except Exception as exc:
+            print_exception(exc)
+
+
+async def _stream(
+    connection: _Connection, start: "dict[str, Any]", chunks: "AsyncIterator[Any]", length: "int | None"
+) -> None:
+    """Send a response chunk by chunk, until the client goes.
+
+    Raises:
+        OSError: it has gone.
+        Exception: what the body raised.
+    """
+    task = asyncio.current_task()
+    if task is None:  # a server that drives coroutines without tasks: there must be something to cancel
+        await asyncio.ensure_future(_stream(connection, start, chunks, length))
+        return
+    # A body of known length ends by itself; another may wait for ever, so somebody has to look after the client.
+    watcher = asyncio.ensure_future(connection.watch(task)) if length is None else None
+    try:
+        await _send_chunks(connection, start, chunks, length)
+    except asyncio.CancelledError:
+        if not connection.cancelled:
+            raise
+    finally:
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.wait([watcher])
+        # Python 3.11 counts; what is left is somebody else's.
+        if connection.cancelled and hasattr(task, "uncancel") and task.uncancel():
+            raise asyncio.CancelledError
+    if connection.gone:
+        raise ConnectionResetError(errno.ECONNRESET, "The client has gone")
+
+
+async def _send_chunks(
+    connection: _Connection, start: "dict[str, Any]", chunks: "AsyncIterator[Any]", length: "int | None"
+) -> None:
+    left = length
+    turn = 0
+    await connection.pass_on(start)
+    async for chunk in chunks:
+        if connection.gone:
+            return  # the body has caught its cancellation
+        data = chunk.encode() if isinstance(chunk, str) else chunk
+        if not isinstance(data, bytes):
+            data = bytes(memoryview(data))
+        if not data:
+            continue
+        if left is not None:
+            data = data[:left]
+            left -= len(data)
+        await connection.pass_on({"type": "http.response.body", "body": data, "more_body": left != 0})
+        if left == 0:
+            return
+        turn += len(data)
+        if turn > _TURN:
+            turn = 0
+            await asyncio.sleep(0)
+    if connection.gone:
+        return
+    if left:
+        raise ValueError("response: the body is shorter than its Content-Length")
+    await connection.pass_on({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _end_socket(socket: _Socket, response: Response) -> None:
+    """Close a WebSocket whose handler has ended, or refuse one that it did not accept."""
+    if socket.upgraded:
+        await socket.close(1011 if response.status_code >= 500 else 1000)
+        return
+    if response is Response.already_handled:
+        return  # the handler has spoken ASGI by itself: `request.sock`
+    try:
+        await socket.connect()
+    except HTTPException:
+        return
+    if "websocket.http.response" in (socket.scope.get("extensions") or {}):
+        body = b"".join([c.encode() if isinstance(c, str) else bytes(c) async for c in response.body_iter()])
+        response.body = body
+        start, _ = _start(response, socket.scope)
+        await socket.send_event({**start, "type": "websocket.http.response.start"})
+        await socket.send_event({"type": "websocket.http.response.body", "body": body})
+    else:
+        await socket.close(1000)  # before it was accepted this is a 403
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        # microdot-websocket serves every host; a program that needs none has not installed it.
+        if name in ("WebSocket", "websocket_upgrade", "with_websocket"):
+            import microdot.websocket
+
+            return getattr(microdot.websocket, name)
+        raise AttributeError("module 'microdot.asgi' has no attribute " + repr(name))

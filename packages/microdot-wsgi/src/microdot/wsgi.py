@@ -1,20 +1,758 @@
-"""Run an application under a WSGI server, such as gunicorn or waitress."""
+"""Run an application under a WSGI server: gunicorn, waitress, mod_wsgi. CPython only.
 
-TYPE_CHECKING = False
+    from microdot.wsgi import Microdot
+
+    app = Microdot()
+
+    @app.get("/")
+    async def index(request):
+        return "hello"
+
+`gunicorn program:app` serves it; `app.run()` serves it with the server of the core, as on a board. The adapter is a host as
+docs/design.md describes one.
+
+WSGI calls from as many threads as the server has, and an application of this framework lives in one event loop: whatever it
+keeps between requests, and whatever extensions keep, counts on that. So there is one loop for the process, in a thread of its
+own. The server's thread hands its request over, and until the answer comes it does what may block: it reads the body, and
+runs those handlers that are plain functions.
+"""
+
+import asyncio
+import atexit
+import contextvars
+import errno
+import multiprocessing
+import os
+import queue
+import signal
+import ssl
+import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote_to_bytes
+
+from microdot import (
+    AsyncBytesIO as AsyncBytesIO,
+    Microdot as _Microdot,
+    Request as Request,
+    Response as Response,
+    URLPattern as URLPattern,
+    abort as abort,
+    iscoroutine as iscoroutine,
+    redirect as redirect,
+    send_file as send_file,
+)
+from microdot.datastructures import decode
+from microdot.microdot import HTTPException, NoCaseDict, print_exception
+
 if TYPE_CHECKING:
-    from microdot import Microdot, Request, Response
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+
+    Environ = dict[str, Any]
+
+# What stays as it is in a path (RFC 3986 3.3): the server has decoded the rest.
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~"
+# PEP 3333, "Other HTTP Features": an application must not set these (RFC 9110 7.6.1).
+_HOP_BY_HOP = (
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+)
+_NO_UPGRADE = "WebSockets need a server that gives its socket away (gunicorn with threads, without TLS), or an ASGI server"
 
 
-class Wsgi:
-    """Run an application under a WSGI server, such as gunicorn or waitress: `app.install(Wsgi())`."""
+# The loop of this process ------------------------------------------------------------------------------------------------
 
-    def setup(self, app: "Microdot") -> None:
-        """Register the hooks; `app.install` calls this.
+
+_exchange: "contextvars.ContextVar[_Exchange | None]" = contextvars.ContextVar("microdot.wsgi", default=None)
+_lock = threading.Lock()
+_owner = 0  # the process whose loop this is: a fork has the variables, but not the thread
+_the_loop: "asyncio.AbstractEventLoop | None" = None
+
+
+class _Executor(ThreadPoolExecutor):
+    """The executor of the loop: what a request gives it runs in the server's thread, which waits for that request anyway."""
+
+    def submit(self, fn: "Callable[..., Any]", /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        exchange = _exchange.get()
+        if exchange is None or not exchange.waiting or exchange.busy:
+            return super().submit(fn, *args, **kwargs)
+        future: "Future[Any]" = Future()
+        exchange.busy = True
+        exchange.items.put((fn, args, kwargs, future))
+        return future
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of this process, which runs in a thread of its own from the first call on."""
+    global _owner, _the_loop
+    if _owner != os.getpid() or _the_loop is None:
+        with _lock:
+            if _owner != os.getpid() or _the_loop is None:
+                loop = asyncio.new_event_loop()
+                executor = _Executor(thread_name_prefix="microdot")
+                loop.set_default_executor(executor)
+                thread = threading.Thread(target=_run_loop, args=(loop,), name="microdot", daemon=True)
+                thread.start()
+                atexit.register(_end_loop, loop, thread)
+                _owner = os.getpid()
+                _the_loop = loop
+    return _the_loop
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+
+
+def _end_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    if thread.is_alive():
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(2)
+    if not thread.is_alive():
+        loop.close()
+
+
+class _Exchange:
+    """A request between two threads: the server's, which makes this, and the loop's, where one task serves it to its end.
+
+    Items go from the task to the server's thread: work to do, the head of the response, chunks of it, the end.
+    """
+
+    # Looked at and changed in the loop's thread, but for `busy`, which the server's thread takes back.
+    waiting = True  # the server's thread waits for items
+    busy = False  # it does some work
+    gone = False  # the server wants no more of the response
+
+    last = False  # nothing follows what was sent, not even the close
+
+    ended = False  # the task has; of the server's thread
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.items: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
+        self._task: "asyncio.Task[None] | None" = None
+        self._resumed: "asyncio.Future[None] | None" = None
+        self._closed: "asyncio.Future[None] | None" = None
+
+    # The server's thread
+
+    def begin(self, main: "Coroutine[Any, Any, None]") -> None:
+        """Start the task, with the context variables of this thread."""
+        context = contextvars.copy_context()
+        context.run(_exchange.set, self)
+        self._loop.call_soon_threadsafe(self._begin, main, context=context)
+
+    def next(self) -> Any:
+        """Work until the task sends something; return that, None when it has ended.
+
+        Raises:
+            BaseException: what ended it.
+        """
+        try:
+            while True:
+                item = self.items.get()
+                if item is self:
+                    self.ended = True
+                    assert self._task is not None
+                    self._task.result()
+                    return None
+                if len(item) != 4:
+                    return item
+                fn, args, kwargs, future = item
+                if future.set_running_or_notify_cancel():
+                    try:
+                        result = fn(*args, **kwargs)
+                    except Exception as exc:
+                        self.busy = False
+                        future.set_exception(exc)
+                    except BaseException as exc:  # SystemExit: it is the server's, too
+                        future.set_exception(RuntimeError(repr(exc)))
+                        raise
+                    else:
+                        self.busy = False
+                        future.set_result(result)
+                else:
+                    self.busy = False
+        except BaseException:
+            # The task has failed, or the server interrupts this thread: a time limit, the end of the process.
+            if not self.ended:
+                self._loop.call_soon_threadsafe(self._give_up)
+            raise
+
+    def resume(self) -> Any:
+        """Ask for the next chunk, and wait for it."""
+        self._loop.call_soon_threadsafe(self._resume)
+        return self.next()
+
+    def close(self) -> None:
+        """Tell the task that the server is done with the response, and wait for its end."""
+        if not self.ended:
+            self._loop.call_soon_threadsafe(self._close)
+            while self.next() is not None:
+                pass
+
+    # The loop's thread
+
+    def _begin(self, main: "Coroutine[Any, Any, None]") -> None:
+        self._task = self._loop.create_task(main)
+        self._task.add_done_callback(self._end)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        self.waiting = False
+        self.items.put(self)
+
+    def _resume(self) -> None:
+        self.waiting = True
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
+
+    def _close(self) -> None:
+        self.waiting = True
+        if self._closed is not None:
+            if not self._closed.done():
+                self._closed.set_result(None)
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def send(self, item: "tuple[Any, ...]") -> None:
+        """Give the server something, and wait until it asks for more."""
+        self._resumed = self._loop.create_future()
+        self.waiting = False
+        self.items.put(item)
+        await self._resumed
+
+    async def send_last(self, item: "tuple[Any, ...]") -> None:
+        """Give the server something, and wait until it has closed the response."""
+        self._closed = self._loop.create_future()
+        self.waiting = False
+        self.items.put(item)
+        await self._closed
+
+
+class _Body:
+    """A response as WSGI servers want it: iterated, then closed."""
+
+    def __init__(self, exchange: _Exchange, first: "bytes | None") -> None:
+        self._exchange = exchange
+        self._first = first
+        self._streams = first is None
+
+    def __iter__(self) -> "_Body":
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._streams:
+            first, self._first = self._first, None
+            if first is None:
+                raise StopIteration
+            return first
+        item = None if self._exchange.ended else self._exchange.resume()
+        if item is None:
+            raise StopIteration
+        chunk: bytes = item[0]
+        return chunk
+
+    def close(self) -> None:
+        """End the request: the body of the response is closed, and the `done` hooks run."""
+        self._exchange.close()
+
+
+# Requests ----------------------------------------------------------------------------------------------------------------
+
+
+class _Request(Request):
+    """A request that has its environ, and the streams of its socket when they are asked for."""
+
+    environ: "Environ"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "sock":
+            self.sock = pair = self.connection.sock()
+            return pair
+        return super().__getattr__(name)
+
+
+class _Connection:
+    """The host's side of one request: its body and its address."""
+
+    channel: "_Channel | None" = None
+
+    def __init__(self, environ: "Environ") -> None:
+        self._environ = environ
+
+    def info(self, name: str, default: Any = None) -> Any:
+        """Return `peername`: (host, port) of the client."""
+        if name == "peername":
+            return _client(self._environ)
+        return default
+
+    async def read(self, n: int) -> bytes:
+        """Read at most `n` bytes of the body; empty at its end."""
+        loop = asyncio.get_running_loop()
+        data: bytes = await loop.run_in_executor(None, self._environ["wsgi.input"].read, n)
+        return data
+
+    def _socket(self) -> Any:
+        # Only gunicorn gives its socket away; TLS would need the server's own state, and a body would come first.
+        socket = self._environ.get("gunicorn.socket")
+        if isinstance(socket, ssl.SSLSocket) or self._environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+            return None
+        return socket
+
+    def sock(self) -> Any:
+        """Return (reader, writer), or (None, None) when the server keeps its socket."""
+        socket = self._socket()
+        if socket is None:
+            return None, None
+        self.channel = self.channel or _Channel(socket)
+        return self.channel, self.channel
+
+    async def upgrade(self, request: Request, headers: "Mapping[str, str]") -> "_Channel":
+        """Switch protocols, where the server gives its socket away."""
+        socket = self._socket()
+        if socket is None:
+            raise HTTPException(501, _NO_UPGRADE)
+        self.channel = self.channel or _Channel(socket)
+        text = "HTTP/1.1 101 Switching Protocols\r\n"
+        for name in headers:
+            text += f"{name}: {headers[name]}\r\n"
+        await self.channel.write((text + "\r\n").encode())
+        return self.channel
+
+
+class _Channel:
+    """A connection in the hands of a handler; it carries bytes."""
+
+    messages = False
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self._streams: "tuple[asyncio.StreamReader, asyncio.StreamWriter] | None" = None
+
+    async def _open(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter]":
+        if self._streams is None:
+            # A duplicate: the server closes its own.
+            self._streams = await asyncio.open_connection(sock=self._socket.dup())
+        return self._streams
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read at most `n` bytes as they come; empty at the end."""
+        return await (await self._open())[0].read(n)
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read `n` bytes; fewer only at the end."""
+        try:
+            return await (await self._open())[0].readexactly(n)
+        except asyncio.IncompleteReadError as exc:
+            return exc.partial
+
+    async def readline(self) -> bytes:
+        """Read a line with its line end."""
+        return await (await self._open())[0].readline()
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes, and wait while the peer takes no more.
+
+        Raises:
+            OSError: the peer has gone.
+        """
+        writer = (await self._open())[1]
+        if writer.is_closing():
+            raise BrokenPipeError(errno.EPIPE, "Connection closed")
+        writer.write(data)
+        await writer.drain()
+
+    awrite = write
+
+    async def close(self) -> None:
+        """Close the connection after what was written."""
+        if self._streams is not None:
+            writer = self._streams[1]
+            writer.close()
+            try:
+                await writer.wait_closed()
+            except OSError:
+                pass  # the peer was faster
+
+    aclose = close
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what asyncio's transport knows: `peername`, …"""
+        return self._socket.getpeername() if name == "peername" else default
+
+
+def _client(environ: "Environ") -> "tuple[str, int]":
+    port = environ.get("REMOTE_PORT") or 0
+    return environ.get("REMOTE_ADDR") or "", int(port)
+
+
+def _headers(environ: "Environ") -> NoCaseDict:
+    headers = NoCaseDict()
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            name = key[5:]
+            if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                continue
+        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            name = key
+            if not value:
+                continue
+        else:
+            continue
+        # PEP 3333, "Unicode Issues": each character is a byte.
+        headers[name.replace("_", "-").title()] = decode(value.encode("latin-1"))
+    return headers
+
+
+def _target(environ: "Environ") -> str:
+    """Return path and query as the client sent them.
+
+    Other hosts give applications the raw path, so that is taken here too where the server tells it: `%2F` is no separator.
+    Elsewhere the decoded path is encoded again: `%3F` is no query anywhere.
+
+    Raises:
+        ValueError: the query is no text.
+    """
+    path: bytes = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    target: str = raw.partition("?")[0]
+    # Middleware may have changed the path; then the raw one is not ours.
+    if not target.startswith("/") or unquote_to_bytes(target.encode("latin-1")) != path:
+        target = quote(path, safe=_PATH_CHARACTERS) or "/"
+    query: "str | None" = environ.get("QUERY_STRING")
+    if query:
+        target += "?" + query
+    return target.encode("latin-1").decode()
+
+
+# Responses ---------------------------------------------------------------------------------------------------------------
+
+
+def _length(body: Any) -> "int | None":
+    """Return how many bytes a body has, None when that cannot be told before it is read.
+
+    Raises:
+        TypeError: it is no body.
+    """
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return len(body)
+    if hasattr(body, "read"):
+        try:
+            here = body.tell()
+            end = body.seek(0, os.SEEK_END)
+            body.seek(here)
+            return int(end) - int(here)
+        except Exception:  # no such method, a pipe, an async file
+            return None
+    if hasattr(body, "__next__") or hasattr(body, "__anext__") or hasattr(body, "__aiter__"):
+        return None
+    if not body and not isinstance(body, (int, float)):
+        return 0
+    raise TypeError(f"response: the body is a {type(body)}; give str, bytes, dict, list, a file or an iterator")
+
+
+def _native(text: Any) -> str:
+    """Make a native string of PEP 3333, whose characters are the bytes of UTF-8.
+
+    Raises:
+        ValueError: it would end its line (RFC 9110 5.5).
+    """
+    text = str(text)
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise ValueError("response header: CR, LF or NUL in a value")
+    return text.encode().decode("latin-1")
+
+
+def _head(response: Response) -> "tuple[str, list[tuple[str, str]], int | None]":
+    """Return status line, header list and the length of the body that follows, None when unknown.
+
+    Raises:
+        ValueError, TypeError: there is no way to send this.
+    """
+    code = response.status_code
+    reason = response.reason
+    if reason is None:
+        try:
+            reason = HTTPStatus(code).phrase
+        except ValueError:
+            reason = "N/A"
+    status = _native(f"{code} {reason}")
+    length = _length(response.body)
+    empty = code < 200 or code in (204, 304)
+    fields = []
+    typed = declared = False
+    for name, value in response.headers.items():
+        lower = name.lower()
+        if lower in _HOP_BY_HOP:
+            continue
+        if lower == "content-length":
+            declared = True
+            continue
+        if lower == "content-type":
+            typed = True
+            if empty:
+                continue  # PEP 3333's validator forbids it
+        for one in value if isinstance(value, list) else (value,):
+            fields.append((name, _native(one)))
+    if empty:
+        return status, fields, 0
+    if declared and (response.is_head or not isinstance(response.body, bytes)):
+        length = int(response.headers["Content-Length"])  # bytes leave with the length that they have
+    if length is not None:
+        fields.append(("Content-Length", str(length)))
+    if not typed:
+        fields.append(("Content-Type", _native(response.content_type())))
+    return status, fields, length
+
+
+# The application ---------------------------------------------------------------------------------------------------------
+
+
+class Microdot(_Microdot):
+    """An application that WSGI servers can call, from as many threads as they like.
+
+    The `start` hooks run before the first request, the `stop` hooks when the process exits. A request has `environ`, and `sock` is
+    `(None, None)` unless the server gives its socket away.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Whether `run()` serves this application, with the server of the core.
+        self.embedded_server = False
+        self._ready_in = 0  # the process in which the start hooks have run
+        self._starting: "asyncio.Future[None] | None" = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop in which all requests run; it runs in a thread of its own."""
+        return _event_loop()
+
+    def __call__(self, environ: "Environ", start_response: "Callable[..., Any]") -> "Iterable[bytes]":
+        return self.wsgi_app(environ, start_response)
+
+    def wsgi_app(self, environ: "Environ", start_response: "Callable[..., Any]") -> "Iterable[bytes]":
+        """Serve one request of WSGI; middleware replaces this: `app.wsgi_app = Middleware(app.wsgi_app)`."""
+        exchange = _Exchange(_event_loop())
+        exchange.begin(self._serve(environ, exchange))
+        item = exchange.next()
+        if item is None:
+            # The connection was taken over, and is closed. This is how gunicorn is told to write nothing more.
+            raise StopIteration
+        status, fields, body = item
+        try:
+            start_response(status, fields)
+        except BaseException:
+            exchange.close()
+            raise
+        if exchange.last:
+            return [body]
+        return _Body(exchange, body)
+
+    async def _serve(self, environ: "Environ", exchange: _Exchange) -> None:
+        """Serve one request, in the loop."""
+        if self._ready_in != os.getpid():
+            await self._get_ready()
+        connection = _Connection(environ)
+        request: "_Request | None" = None
+        problem = None
+        try:
+            target = _target(environ)
+        except ValueError:
+            problem = HTTPException(400, "Bad request")
+        else:
+            request = self._request(environ, target, connection)
+        response = None
+        failure: "BaseException | None" = None
+        try:
+            response = await self.dispatch(request, problem)
+            if connection.channel is not None and response is Response.already_handled:
+                await connection.channel.close()
+            else:
+                await self._respond(exchange, response)
+        except asyncio.CancelledError as exc:
+            failure = exc
+            if not exchange.gone:
+                raise
+            failure = ConnectionResetError(errno.ECONNRESET, "The client has gone")
+        except BaseException as exc:
+            failure = exc
+            raise
+        finally:
+            if "hooks" in self.__dict__:  # made for the first one; without it there is nothing to run
+                self.finish(request, response, failure)
+
+    def _request(self, environ: "Environ", target: str, connection: _Connection) -> _Request:
+        body = None
+        # A server that ends `wsgi.input` by itself has read chunks (RFC 9112 7.1), of which there is no length.
+        chunked = "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated")
+        if environ.get("CONTENT_LENGTH") not in (None, "", "0") or chunked:
+            body = connection
+        request = _Request(
+            self,
+            _client(environ),
+            environ["REQUEST_METHOD"],
+            target,
+            environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
+            _headers(environ),
+            stream=body,
+            scheme=environ.get("wsgi.url_scheme", "http"),
+        )
+        request.environ = environ
+        request.connection = connection
+        return request
+
+    async def _respond(self, exchange: _Exchange, response: Response) -> None:
+        """Give a response to the server.
+
+        Raises:
+            Exception: what the body raised, when some of the response may be out: the server then breaks the connection.
+        """
+        body = response.body
+        chunks: "AsyncIterator[Any] | None" = None
+        if not isinstance(body, bytes):
+            if isinstance(body, str):
+                response.body = body = body.encode()
+            elif isinstance(body, (bytearray, memoryview)):
+                response.body = body = bytes(body)
+            elif any(hasattr(body, name) for name in ("read", "__next__", "__anext__", "__aiter__")):
+                chunks = response.body_iter().__aiter__()
+        try:
+            try:
+                if response is Response.already_handled:
+                    raise TypeError("response: already_handled, and nothing was sent: WSGI cannot do that")
+                status, fields, length = _head(response)
+            except Exception as exc:
+                # Nothing is out yet, so the client gets an answer.
+                print_exception(exc)
+                failed = Response("Internal server error", 500)
+                failed.is_head = response.is_head
+                await self._respond(exchange, failed)
+                return
+            if chunks is not None and length != 0 and not response.is_head:
+                await _stream(exchange, (status, fields, None), chunks, length)
+                return
+            if response.is_head or not body or chunks is not None or not length:
+                body = b""
+            if "hooks" in self.__dict__:
+                await exchange.send_last((status, fields, body))  # `done` hooks run when it is out
+            else:
+                exchange.last = True
+                exchange.items.put((status, fields, body))
+        finally:
+            if chunks is not None:
+                await _close(chunks)
+
+    async def _begin(self) -> None:
+        if "hooks" in self.__dict__:
+            await self.begin()
+            atexit.register(self._at_exit, os.getpid())
+        self._ready_in = os.getpid()
+
+    def _at_exit(self, process: int) -> None:
+        if process == os.getpid():
+            exchange = _Exchange(_event_loop())
+            exchange.begin(self.end())
+            exchange.next()
+
+    async def _get_ready(self) -> None:
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._begin())
+            self._starting.add_done_callback(self._started)
+        await asyncio.shield(self._starting)
+
+    def _started(self, future: "asyncio.Future[None]") -> None:
+        self._starting = None  # after a failure the next request tries again
+
+    def run(
+        self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: Any = None, **options: Any
+    ) -> None:
+        """Serve with the server of the core, as a program on a board does.
 
         Args:
-            app: the application. One object may be set up on several.
+            host, port, debug, ssl, options: those of `run()` of the core.
         """
-        app.on("after", self._after)
+        self.embedded_server = True
+        super().run(host, port, debug, ssl, **options)
 
-    async def _after(self, request: "Request", response: "Response") -> None:
-        response.headers["X-Wsgi"] = "1"
+    def shutdown(self) -> None:
+        """Stop the server: SIGTERM for the process that is to end.
+
+        That is this process; of a server with several workers it is the one that started them, which would replace this one.
+        """
+        if self.embedded_server or self.server is not None:
+            super().shutdown()
+        else:
+            os.kill(_server_process(), signal.SIGTERM)
+
+
+def _server_process() -> int:
+    """Return the number of the process that ends the server."""
+    if "gunicorn.arbiter" in sys.modules:
+        return os.getppid()  # gunicorn always has one above its workers
+    target = getattr(multiprocessing.current_process(), "_target", None)
+    module = str(getattr(target, "__module__", ""))
+    if multiprocessing.parent_process() is not None and module.split(".")[0] == "granian":
+        return os.getppid()
+    return os.getpid()
+
+
+async def _stream(
+    exchange: _Exchange,
+    head: "tuple[str, list[tuple[str, str]], None]",
+    chunks: "AsyncIterator[Any]",
+    length: "int | None",
+) -> None:
+    """Give a response to the server chunk by chunk, each when it asks for it."""
+    left = length
+    await exchange.send(head)
+    async for chunk in chunks:
+        if exchange.gone:
+            break  # the body has caught its cancellation
+        data = chunk.encode() if isinstance(chunk, str) else chunk
+        if not isinstance(data, bytes):
+            data = bytes(memoryview(data))
+        if not data:
+            continue
+        if left is not None:
+            data = data[:left]
+            left -= len(data)
+        await exchange.send((data,))
+        if left == 0:
+            return
+    if exchange.gone:
+        raise asyncio.CancelledError
+    if left:
+        raise ValueError("response: the body is shorter than its Content-Length")
+
+
+async def _close(chunks: Any) -> None:
+    close = getattr(chunks, "aclose", None)  # an iterator of the program's own need not have it
+    if close is not None:
+        try:
+            await close()
+        except Exception as exc:
+            print_exception(exc)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        # microdot-websocket serves every host; a program that needs none has not installed it.
+        if name in ("WebSocket", "websocket_upgrade", "with_websocket"):
+            import microdot.websocket
+
+            return getattr(microdot.websocket, name)
+        raise AttributeError("module 'microdot.wsgi' has no attribute " + repr(name))
