@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _READ = const(65536)  # bytes per read; a board's server gives 512 at most
 _JOIN = const(8192)  # a longer payload is written apart from its header, so that it is not copied
-_LINGER = const(2)  # seconds for the peer to answer our Close
+_LINGER = const(1)  # seconds for the peer to answer our Close
 
 _TEXT = const(1)
 _BINARY = const(2)
@@ -320,8 +320,7 @@ class WebSocket(Frames):
                 or request.http_version[-3:] != "1.1"
                 or "websocket" not in _tokens(get("Upgrade", "").lower())
                 or "upgrade" not in _tokens(get("Connection", "").lower())
-                or len(key) != 24
-                or key[22:] != "=="
+                or not _is_key(key)
             ):
                 raise HTTPException(400)
             if get("Sec-WebSocket-Version") != "13":
@@ -425,7 +424,9 @@ class WebSocket(Frames):
             self._over = True
         if self.close_code is None:
             self.close_code = code
-        await self.close(code, "")
+        if code == 1006:
+            self.closed = True
+        await self.close(code)
         if self._broken:
             raise exc
 
@@ -575,7 +576,7 @@ class WebSocket(Frames):
             self.closed = True
             return
         payload = b""
-        if code < 1005 or code > 1006:
+        if code != 1005:
             if not _is_code(code):
                 raise ValueError("websocket: code %d cannot be sent" % code)
             payload = bytes((code >> 8, code & 255)) + reason.encode()
@@ -587,7 +588,7 @@ class WebSocket(Frames):
             if self._channel.messages:
                 self._over = True
                 await self._channel.close(1000 if code == 1005 else code, reason)
-            elif code != 1006:
+            else:
                 await self._write(encode(_CLOSE, payload))
         except OSError:
             pass
@@ -669,6 +670,16 @@ class WebSocket(Frames):
                 self.close_reason = str(payload[2:], "utf-8")
             raise WebSocketError(code=code)
         return None, None
+
+
+def _is_key(key: str) -> bool:
+    # 4.2.1: base64 of 16 bytes.
+    from binascii import a2b_base64
+
+    try:
+        return len(key) == 24 and len(a2b_base64(key)) == 16
+    except ValueError:
+        return False
 
 
 def _tokens(value: str) -> "list[str]":
