@@ -790,10 +790,10 @@ async def test_done_when_the_client_goes_while_a_handler_works() -> None:
     log: "list[Any]" = []
     app = done_app(log)
 
-    @app.get("/work")
-    async def work(request: Request) -> str:
+    @app.get("/busy")
+    async def busy(request: Request) -> str:
         await asyncio.sleep(0.3)
-        return "work"
+        return "busy"
 
     @app.get("/upgraded")
     async def upgraded(request: Request) -> Response:
@@ -803,7 +803,7 @@ async def test_done_when_the_client_goes_while_a_handler_works() -> None:
         raise ZeroDivisionError("after the hand-over")
 
     async with Running(app) as server:
-        for path in ("/work", "/upgraded"):
+        for path in ("/busy", "/upgraded"):
             del log[:]
             connection = await server.connect()
             await connection.send(
