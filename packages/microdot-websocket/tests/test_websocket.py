@@ -191,6 +191,7 @@ async def test_upgrade_in_a_route() -> None:
         assert await peer.read() == (0x88, b"\x03\xe8")
         await peer.frame(0x88, b"\x03\xe8")
         assert await peer.ended()
+        await peer.drop()
         assert seen == ["thanks"]
         peer = await handshake(server, "/own/alice", {"Sec-WebSocket-Version": "7"})
         assert peer.head.split(" ")[1] == "426"
