@@ -10,9 +10,8 @@ import time
 from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
 
-from .helpers import wraps
+from .helpers import invoke_handler, wraps
 from .http import const
-from .microdot import invoke_handler
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
