@@ -62,8 +62,8 @@ def _parsed(data: bytes) -> "Any":
     return json.loads(a2b_base64(data.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(data) % 4)))
 
 
-def _now() -> int:
-    # A NumericDate counts from 1970 (RFC 7519 2), the clocks of many boards from 2000.
+def now() -> int:
+    """Return the seconds since 1970, which tokens count in (RFC 7519 2); the clocks of many boards begin in 2000."""
     return int(time.time()) + (946684800 if time.localtime(0)[0] == 2000 else 0)
 
 
@@ -72,14 +72,13 @@ class SessionDict(_Dict):
 
     Attributes:
         request: the request that it was made for.
-        token: the cookie that goes out with the response; empty deletes it, None leaves it.
+        cookies: the cookies that go out with the response: the arguments of `set_cookie()` by name.
     """
-
-    token: "str | None" = None
 
     def __init__(self, request: "Request", session_dict: "Mapping[str, Any]") -> None:
         super().__init__(session_dict)
         self.request = request
+        self.cookies: "dict[str, dict[str, Any]]" = {}
 
     def save(self) -> None:
         """Send the session as it is now, also when the request ends in an error; the last `save()` counts.
@@ -155,7 +154,7 @@ class Session:
             expires = data.pop("exp", 0)
             own = data.get("_")
             g._session = SessionDict(request, own if isinstance(own, dict) else data)
-            if g._session and self.max_age and expires < _now() + self.max_age / 2:
+            if g._session and self.max_age and expires < now() + self.max_age / 2:
                 self.update(request, g._session)
         session: SessionDict = g._session
         return session
@@ -169,29 +168,41 @@ class Session:
             if key in data:
                 data = {"_": data}
         if self.max_age:
-            data["exp"] = _now() + self.max_age
-        self._set(request, self.encode(data))
+            data["exp"] = now() + self.max_age
+        self.set_cookie(request, "session", self.encode(data))
 
     def delete(self, request: "Request") -> None:
         """Do what `SessionDict.delete()` says."""
-        self._set(request, "")
+        self.set_cookie(request, "session", "")
 
-    def _set(self, request: "Request", token: str) -> None:
-        session = self.get(request)
-        if session.token is None:
+    def set_cookie(self, request: "Request", cookie: str, value: str, **options: "Any") -> None:
+        """Send a cookie with the options of the session's, whatever the request ends in; the last one of a name counts.
+
+        Args:
+            request: the request.
+            cookie: its name.
+            value: its value; an empty one deletes it.
+            options: arguments of `Response.set_cookie()` that go before those of the session.
+        """
+        cookies = self.get(request).cookies
+        if not cookies:
             request.after_request(self._send)
-        session.token = token
+        cookies[cookie] = dict(self.cookie_options)
+        cookies[cookie].update(options)
+        cookies[cookie]["value"] = value
 
     async def _send(self, request: "Request | None", response: "Response") -> None:
         # Runs behind all after hooks when one of them or the handler has saved something, and on every error response.
-        token = request and hasattr(request.g, "_session") and request.g._session.token
-        if request and isinstance(token, str):
-            options = dict(self.cookie_options)
-            options.setdefault("secure", request.scheme == "https")
-            if token:
-                response.set_cookie("session", token, **options)
-            else:
-                response.delete_cookie("session", **options)
+        if request and hasattr(request.g, "_session"):
+            session = request.g._session
+            for cookie in session.cookies:
+                options = dict(session.cookies[cookie])
+                options.setdefault("secure", request.scheme == "https")
+                value = options.pop("value")
+                if value:
+                    response.set_cookie(cookie, value, **options)
+                else:
+                    response.delete_cookie(cookie, **options)
 
     def encode(self, payload: "Mapping[str, Any]", secret_key: "Any" = None) -> str:
         """Return a signed token.
@@ -225,14 +236,14 @@ class Session:
                     head, body, _ = token.split(b".")
                     header = _parsed(head)
                     data: "dict[str, Any]" = _parsed(body)
-                    now = _now()
+                    at = now()
                     # RFC 8725 3.1: the token does not choose its algorithm; RFC 7515 4.1.11: what is critical and
                     # unknown; RFC 7519 4.1.3: meant for somebody else.
                     if (
                         header["alg"] == "HS256"
                         and "crit" not in header
                         and "aud" not in data
-                        and data.get("nbf", now) <= now < data.get("exp", now + 1)
+                        and data.get("nbf", at) <= at < data.get("exp", at + 1)
                     ):
                         return data
             except Exception:  # whatever is wrong with it, it is no session
