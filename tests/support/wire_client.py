@@ -297,16 +297,23 @@ class Connection:
             found.append(self.answer(methods[len(found)] if len(found) < len(methods) else "GET"))
         return found
 
-    def drain(self) -> bytes:
-        """Read until the connection ends; return all that came and was not yet taken."""
+    def drain(self, by_itself: bool = False) -> bytes:
+        """Read until the connection ends; return all that came and was not yet taken.
+
+        Arguments:
+            by_itself: wait for the server's end without ending this side first. A server without shutdown(2), as on
+                MicroPython, closes after a refusal only when its client has done so or some time has passed.
+        """
+        if not by_itself:
+            self.end()
         while self._more():
             pass
         rest, self.received = self.received, b""
         return rest
 
-    def expect_end(self) -> None:
-        """Check that the server closes the connection in an orderly way and sends nothing more."""
-        rest = self.drain()
+    def expect_end(self, by_itself: bool = False) -> None:
+        """Check that the server closes the connection in an orderly way and sends nothing more; see drain()."""
+        rest = self.drain(by_itself)
         assert not rest, f"bytes after the last answer: {rest[:300]!r}"
         assert not self.reset, "the server ended the connection with a reset, which may destroy its last answer"
 

@@ -267,7 +267,11 @@ def refused(
             assert answer.status in statuses, f"{where}; expected {statuses}"
             assert answer.closes, f"{where} without announcing the close: {answer.head!r}"
             try:
-                client.expect_end()
+                # A board reads on for so long only: what it does not take of a flood ends in a reset, after the answer.
+                if server.on_micropython and len(message) > 16384:
+                    assert not client.drain()
+                else:
+                    client.expect_end()
             except AssertionError as error:
                 raise AssertionError(f"{where}, then {error}") from None
 

@@ -28,6 +28,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "app.idle_timeout=1",
     ),
     "few": ("app.max_connections=4",),
+    "tls": ("app.max_connections=100", "app.head_timeout=3"),
 }
 
 
@@ -39,10 +40,10 @@ class Pool:
         self._running: dict[tuple[str, str], Server] = {}
 
     def get(self, runtime: str, kind: str) -> Server:
-        """Return a running server of that kind: a name in SETTINGS, or `tls`."""
+        """Return a running server of that kind: a name in SETTINGS."""
         server = self._running.get((runtime, kind))
         if server is None or not server.alive:
-            arguments = [f"file={self.bench.file}", *SETTINGS.get(kind, SETTINGS["battery"])]
+            arguments = [f"file={self.bench.file}", *SETTINGS[kind]]
             server = start(Server(self.bench, runtime, "battery.py", arguments, tls=kind == "tls"))
             self._running[runtime, kind] = server
         server.mark = len(server.output())

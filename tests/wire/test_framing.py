@@ -159,8 +159,14 @@ def test_h2_lenient_request_line(server: Server, message: bytes) -> None:
 
 @pytest.mark.parametrize("target", ["localhost:80", "localhost", "/text", "http://localhost/text"])
 def test_h2_connect(server: Server, target: str) -> None:
-    """This is no proxy (RFC 9110 9.3.6), and what follows CONNECT is never a request."""
-    refused(server, request("CONNECT", target), [400, 404, 405, 501], pieces=(0, 7))
+    """This is no proxy (RFC 9110 9.3.6): no tunnel is opened, whatever the target."""
+    for piece in (0, 7):
+        with server.connect() as client:
+            client.send(request("CONNECT", target) + request("GET", "/text", "Connection: close"), piece)
+            found = client.answers()
+            assert not client.reset
+        assert found[0].status in (400, 404, 405, 501), found
+        assert found[0].closes or [answer.text for answer in found[1:]] == ["hello"]
 
 
 def test_h2_options_of_the_server(server: Server) -> None:
@@ -685,7 +691,7 @@ def test_s4_equal_lengths(server: Server) -> None:
     assert found[0].status == 400 or found[0].body == b"hello"
 
 
-@pytest.mark.parametrize("value", ["5", "005", " 5 ", "\t5\t", "0000000000000000000005"])
+@pytest.mark.parametrize("value", ["5", "005", " 5 ", "\t5\t", "0000000005"])
 def test_s4_good_length(server: Server, value: str) -> None:
     assert one(server, post(f"Content-Length: {value}", body=b"hello"), "POST").body == b"hello"
 

@@ -54,7 +54,6 @@ def test_l1_header_line_without_end(server: Server) -> None:
         answer = client.answer()
         assert answer.status == 431
         assert answer.closes
-        client.end()
         client.expect_end()
 
 
@@ -81,7 +80,6 @@ def test_l2_request_line_without_end(server: Server) -> None:
         client.send(b"GET /" + b"x" * (max_head(server) + LIMIT))
         answer = client.answer()
         assert answer.status == 414
-        client.end()
         client.expect_end()
 
 
@@ -148,7 +146,6 @@ def test_l4_length_too_large(server: Server, path: str) -> None:
         answer = client.answer()
         assert (answer.status, answer.text) == (413, "Payload too large")
         assert answer.closes
-        client.end()
         client.expect_end()
 
 
@@ -171,9 +168,9 @@ def test_l4_larger_than_the_largest_body_but_allowed(server: Server) -> None:
 def test_l4_answer_to_a_large_body_is_readable(server: Server) -> None:
     """RFC 9112 9.6: the client sends its body to the end before it reads; no reset may destroy the answer."""
     with server.connect() as client:
-        client.send(request("POST", "/echo", "Content-Length: 60000", body=b"x" * 60_000))
+        size = 20_000 if server.on_micropython else 200_000
+        client.send(request("POST", "/echo", f"Content-Length: {size}", body=b"x" * size))
         assert client.answer().status == 413
-        client.end()
         client.expect_end()
 
 
@@ -204,7 +201,6 @@ def test_l5_large_chunk_is_refused_by_its_size(server: Server) -> None:
         client.send(request("POST", "/echo", CHUNKED, body=b"ffffff\r\n"))
         answer = client.answer()
         assert answer.status == 413
-        client.end()
         client.expect_end()
 
 

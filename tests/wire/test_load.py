@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
-from support.wire_client import Connection, chunked, request
+from support.wire_client import Answer, Connection, Ended, chunked, request
 from support.wire_server import Server, wait_until
 
 Launch = Callable[..., Server]
@@ -24,10 +26,9 @@ def test_l10_200_idle_connections(runtime: str, launch: Launch) -> None:
     assert server.get("/text").text == "hello"
     with ExitStack() as stack:
         for _ in range(200):
-            try:
-                stack.enter_context(server.connect(timeout=2))
-            except OSError:
-                pass  # refused or put off: one of the ways to keep a cap
+            silent = stack.enter_context(socket.socket())
+            silent.setblocking(False)
+            silent.connect_ex(("127.0.0.1", server.port))  # taken, put off or refused: all are ways to keep a cap
         time.sleep(1)
         slowest = 0.0
         for _ in range(10):
@@ -42,30 +43,48 @@ def test_l10_200_idle_connections(runtime: str, launch: Launch) -> None:
     server.healthy()
 
 
-def test_l10_descriptors_and_tasks_come_back(server: Server) -> None:
-    """90 connections in all states that a client can leave them in, then gone."""
-    if server.on_micropython:
-        before = server.status()["heap"]
-    else:
-        before = server.status()["fds"], server.status()["tasks"]
-    states = (b"", b"GET /te", b"GET /text HTTP/1.1\r\nHost: x\r\n", request("GET", "/text"),
-              request("POST", "/echo", "Content-Length: 10", body=b"x"), request("GET", "/quiet?id=l10"))  # fmt: skip
+def figures(status: dict[str, Any]) -> dict[str, Any]:
+    """Return what a status tells of resources."""
+    return {name: value for name, value in status.items() if name != "counts"}
+
+
+STATES = (
+    b"",
+    b"GET /te",
+    b"GET /text HTTP/1.1\r\nHost: x\r\n",
+    request("GET", "/text"),
+    request("POST", "/echo", "Content-Length: 10", body=b"x"),
+    request("GET", "/quiet?id=l10"),
+)
+"""What a client may have sent before it falls silent."""
+
+
+def hold_connections(server: Server, number: int) -> None:
+    """Open connections in all of these states, look whether others are served, and let go."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(server.connect()) for _ in range(90)]
-        for number, client in enumerate(clients):
-            client.send(states[number % len(states)])
+        for index in range(number):
+            stack.enter_context(server.connect()).send(STATES[index % len(STATES)])
+        time.sleep(0.5)
         for _ in range(5):
             begun = time.monotonic()
             assert server.get("/text").text == "hello"
             assert time.monotonic() - begun < 1
 
+
+def test_l10_descriptors_and_tasks_come_back(server: Server) -> None:
+    """90 connections in all states that a client can leave them in, then gone."""
+    hold_connections(server, 90)  # whatever is loaded or grown on first use is there now
+    time.sleep(0.5)
+    before = server.status()
+    hold_connections(server, 90)
+
     def back() -> bool:
         status = server.status()
         if server.on_micropython:
-            return bool(status["heap"] <= before + 6144)
-        return bool(status["fds"] <= before[0] and status["tasks"] <= before[1])
+            return bool(status["heap"] <= before["heap"] + 6144)
+        return bool(status["fds"] <= before["fds"] and status["tasks"] <= before["tasks"])
 
-    assert wait_until(back, 6), f"{server.status()}, before: {before}"
+    assert wait_until(back, 6), f"before: {figures(before)}, after: {figures(server.status())}"
 
 
 def test_l11_cap_replaces_silent_connections(few_server: Server) -> None:
@@ -102,7 +121,6 @@ def test_l11_all_at_work(few_server: Server) -> None:
             if answer.status == 503:
                 assert int(str(answer.value("retry-after"))) > 0
                 assert answer.closes
-                client.end()
                 client.expect_end()
             else:
                 assert answer.text == "hello"
@@ -239,7 +257,7 @@ def test_l16_soak(runtime: str, server: Server) -> None:
         )
 
     # The last mishaps may still be waiting for a deadline or for their client's end to be noticed.
-    assert wait_until(back, 8), f"before: {before}, after: {server.status()}"
+    assert wait_until(back, 8), f"before: {figures(before)}, after: {figures(server.status())}"
 
 
 @pytest.mark.parametrize("path", ["/memory/huge", "/memory/full"])
@@ -298,9 +316,23 @@ def mutate(dice: random.Random) -> bytes:
     return bytes(message)
 
 
-def methods_of(message: bytes) -> list[str]:
-    """Guess which answers have no body: only HEAD matters, and only the first request can be known."""
-    return ["HEAD"] if message.lstrip(b"\r\n").startswith(b"HEAD ") else []
+def read_all(client: Connection, message: bytes) -> list[Answer]:
+    """Read all answers to a message.
+
+    Only the first request can be a HEAD. When it is refused, the server may not know that it was one and send content;
+    the connection ends after it, so no harm is done.
+    """
+    if not message.lstrip(b"\r\n").startswith(b"HEAD "):
+        return client.answers()
+    try:
+        first = client.answer("HEAD")
+    except Ended:
+        return []
+    if first.closes:
+        rest = client.drain()
+        assert rest == b"" or (first.status >= 400 and len(rest) == int(first.value("content-length") or 0)), rest
+        return [first]
+    return [first, *client.answers()]
 
 
 def test_l17_mutations(server: Server) -> None:
@@ -326,7 +358,7 @@ def test_l17_mutations(server: Server) -> None:
                 with server.connect() as client:
                     client.send(message, piece)
                     client.end()
-                    found = client.answers(methods_of(message))
+                    found = read_all(client, message)
                     wrong = [answer for answer in found if answer.status >= 500 and answer.status not in (501, 505)]
                     if wrong:
                         odd.append(f"mutation {number}: {message!r} was answered {wrong[0]}")

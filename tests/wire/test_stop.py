@@ -44,14 +44,14 @@ def test_l15_graceful_stop_and_start_again(runtime: str, launch: Launch, path: s
                 assert (answer.status, answer.text) == (200, "stopping")
             assert wait_until(lambda: refuses(server), 2), "connections are still accepted"
             begun = time.monotonic()
-            idle.expect_end()
-            silent.drain()
+            idle.expect_end(by_itself=True)
+            silent.drain(by_itself=True)
             assert time.monotonic() - begun < 2, "idle connections stay open"
             answer = running.answer()
             assert (answer.status, answer.text) == (200, "slow"), "a running request was cut off"
             assert answer.closes
-            running.expect_end()
-            half.drain()
+            running.expect_end(by_itself=True)
+            half.drain(by_itself=True)
         assert wait_until(lambda turn=turn: f"run returned {turn}" in server.output(), 5), server.output()  # type: ignore[misc]
     assert exits(server, 5) == 0, server.output()
     said = server.output()
@@ -72,7 +72,7 @@ def test_l15_stop_does_not_wait_for_ever(runtime: str, launch: Launch) -> None:
         assert exits(server, 8) == 0
         assert time.monotonic() - begun < 6
         assert len(long.answers()) <= 1
-        stream.drain()
+        stream.drain(by_itself=True)
     said = server.output()
     assert "run returned 0" in said
     assert said.count("stream closed") == 1, said
@@ -114,7 +114,7 @@ def test_l15_signals(launch: Launch, number: signal.Signals) -> None:
         server.process.send_signal(number)
         answer = running.answer()
         assert (answer.status, answer.text) == (200, "slow"), "a running request was cut off"
-        idle.expect_end()
+        idle.expect_end(by_itself=True)
         code = exits(server, 5)
     said = server.output()
     if number == signal.SIGTERM:

@@ -295,13 +295,13 @@ class Numbers:
 
     Arguments:
         request: counters go under its id.
-        number: pieces to give; 0 for ever.
+        number: pieces to give; None: for ever.
         size: bytes of each.
         pause: seconds before each piece but the first; None: no pause.
         fail_at: raise ValueError instead of this piece (0 is the first).
     """
 
-    def __init__(self, request: "Request", number: int, size: int, pause: "float | None" = None, fail_at: int = -1) -> None:
+    def __init__(self, request: "Request", number: "int | None", size: int, pause: "float | None" = None, fail_at: int = -1) -> None:
         self.request = request
         self.number = number
         self.piece = b"n" * size
@@ -315,7 +315,7 @@ class Numbers:
     async def __anext__(self) -> bytes:
         if self.given == self.fail_at:
             raise ValueError(self.request.args["m"])
-        if self.number and self.given >= self.number:
+        if self.number is not None and self.given >= self.number:
             raise StopAsyncIteration
         if self.given and self.pause is not None:
             await asyncio.sleep(self.pause)
@@ -330,17 +330,16 @@ class Numbers:
 
 
 class FileLike:
-    """A file-like body that tells whether it was closed."""
+    """A file-like body of 3000 bytes that tells whether it was closed."""
 
-    def __init__(self, request: "Request", number: int = 3) -> None:
+    def __init__(self, request: "Request") -> None:
         self.request = request
-        self.left = number
+        self.left = 3000
 
     def read(self, size: int) -> bytes:
-        if not self.left:
-            return b""
-        self.left -= 1
-        return b"f" * size
+        count = min(size, self.left)
+        self.left -= count
+        return b"f" * count
 
     def close(self) -> None:
         count(key(self.request, "closed"))
@@ -354,19 +353,19 @@ async def iterator(request: "Request") -> "Any":
 @app.get("/endless")
 async def endless(request: "Request") -> "Any":
     """Kilobytes for ever, as fast as they are taken."""
-    return Numbers(request, 0, 1024)
+    return Numbers(request, None, 1024)
 
 
 @app.get("/ticks")
 async def ticks(request: "Request") -> "Any":
     """Something ten times a second, for ever."""
-    return Numbers(request, 0, 8, 0.1)
+    return Numbers(request, None, 8, 0.1)
 
 
 @app.get("/quiet")
 async def quiet(request: "Request") -> "Any":
     """One piece, then nothing for a minute: only a server that watches the client learns that it has gone."""
-    return Numbers(request, 0, 8, 60.0)
+    return Numbers(request, None, 8, 60.0)
 
 
 @app.get("/endless-generator")
@@ -489,6 +488,8 @@ async def boom(request: "Request", where: str) -> "Any":
         return Numbers(request, 5, 10, fail_at=0)
     if where == "iterator-later":
         return Numbers(request, 5, 10, fail_at=2)
+    if where == "iterator-late":
+        return Numbers(request, 5, 10, pause=0.7, fail_at=2)
     if where == "aclose":
         return Numbers(request, 2, 10)
     if where == "generator-first":
