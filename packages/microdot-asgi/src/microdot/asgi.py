@@ -81,7 +81,7 @@ def _headers(scope: "Scope") -> NoCaseDict:
     headers = NoCaseDict()
     for raw_name, raw_value in scope.get("headers") or ():
         name = raw_name.decode("latin-1").title()
-        value = decode(raw_value)
+        value = decode(raw_value.strip(b" \t"))  # RFC 9110 5.5; one of uvicorn's parsers leaves it
         if name in headers:
             value = headers[name] + ("; " if name == "Cookie" else ", ") + value
         headers[name] = value
@@ -204,6 +204,8 @@ class _Socket(_Connection):
     """The host's side of a WebSocket, and its channel of messages."""
 
     messages = True
+    ahead = True  # reading before the handler asks does no harm, and tells when the client goes
+    accepted = True  # the server has checked the handshake
     connected = False  # the server has announced the connection
     upgraded = False
     closed = False

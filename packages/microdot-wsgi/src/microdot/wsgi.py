@@ -427,15 +427,13 @@ def _target(environ: "Environ") -> str:
         ValueError: the query is no text.
     """
     path: bytes = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    target: str = raw.partition("?")[0]
+    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
+    target = raw.partition("?")[0].encode("latin-1")
     # Middleware may have changed the path; then the raw one is not ours.
-    if not target.startswith("/") or unquote_to_bytes(target.encode("latin-1")) != path:
-        target = quote(path, safe=_PATH_CHARACTERS) or "/"
-    query: "str | None" = environ.get("QUERY_STRING")
-    if query:
-        target += "?" + query
-    return target.encode("latin-1").decode()
+    if target[:1] != b"/" or unquote_to_bytes(target) != path:
+        target = quote(path, safe=_PATH_CHARACTERS).encode() or b"/"
+    query = str(environ.get("QUERY_STRING") or "").encode("latin-1")
+    return (target + b"?" + query if query else target).decode()
 
 
 # Responses ---------------------------------------------------------------------------------------------------------------
@@ -524,8 +522,8 @@ def _head(response: Response) -> "tuple[str, list[tuple[str, str]], int | None]"
 class Microdot(_Microdot):
     """An application that WSGI servers can call, from as many threads as they like.
 
-    The `start` hooks run before the first request, the `stop` hooks when the process exits. A request has `environ`, and `sock` is
-    `(None, None)` unless the server gives its socket away.
+    The `start` hooks run before the first request, the `stop` hooks when the process exits. A request has `environ`, and `sock`
+    is `(None, None)` unless the server gives its socket away.
     """
 
     def __init__(self) -> None:
@@ -569,11 +567,11 @@ class Microdot(_Microdot):
         request: "_Request | None" = None
         problem = None
         try:
-            target = _target(environ)
+            request = self._request(environ, _target(environ), connection)
         except ValueError:
             problem = HTTPException(400, "Bad request")
-        else:
-            request = self._request(environ, target, connection)
+        except HTTPException as exc:
+            problem = exc
         response = None
         failure: "BaseException | None" = None
         try:
@@ -596,9 +594,12 @@ class Microdot(_Microdot):
 
     def _request(self, environ: "Environ", target: str, connection: _Connection) -> _Request:
         body = None
-        # A server that ends `wsgi.input` by itself has read chunks (RFC 9112 7.1), of which there is no length.
-        chunked = "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated")
-        if environ.get("CONTENT_LENGTH") not in (None, "", "0") or chunked:
+        if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+            body = connection
+        elif "HTTP_TRANSFER_ENCODING" in environ:
+            # A server that reads chunks (RFC 9112 7.1) ends `wsgi.input` where they end; there is no length.
+            if not environ.get("wsgi.input_terminated"):
+                raise HTTPException(411, "Length required")
             body = connection
         request = _Request(
             self,
