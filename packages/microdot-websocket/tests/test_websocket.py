@@ -194,7 +194,7 @@ async def test_upgrade_in_a_route() -> None:
         await peer.drop()
         assert seen == ["thanks"]
         peer = await handshake(server, "/own/alice", {"Sec-WebSocket-Version": "7"})
-        assert peer.head.split(" ")[1] == "426"
+        assert peer.head.split(" ")[1] == "426" and "\r\nSec-WebSocket-Version: 13\r\n" in peer.head
         await peer.drop()
 
 
@@ -385,7 +385,7 @@ async def test_several_tasks_send() -> None:
     async with Running(app) as server:
         peer = await open_websocket(server, "/busy")
         await peer.connection.send(masked(0x89, b"ping") * 3)
-        messages = []
+        messages: "list[bytes]" = []
         part = b""
         pongs = 0
         while len(messages) < 50:

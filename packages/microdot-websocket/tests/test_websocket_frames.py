@@ -3,6 +3,10 @@
 Portable: CPython, MicroPython.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 from microdot.websocket import Frames, WebSocket, WebSocketError, encode
 
 MASK = b"\x37\xfa\x21\x3d"
@@ -81,7 +85,7 @@ def read(data: bytes, size: int) -> "list[object]":
 
 T, B = 1, 2
 # name, bytes, what is read
-CASES: "list[tuple[str, bytes, list[object]]]" = [
+CASES: "list[tuple[str, bytes, list[Any]]]" = [
     # 5.2: lengths in their three forms, on both sides of every boundary
     ("empty text", frame(0x81), [(T, b"")]),
     ("empty binary", frame(0x82), [(B, b"")]),

@@ -324,9 +324,7 @@ class WebSocket(Frames):
             ):
                 raise HTTPException(400)
             if get("Sec-WebSocket-Version") != "13":
-                exc = HTTPException(426)
-                exc.headers = {"Sec-WebSocket-Version": "13"}  # type: ignore[attr-defined]
-                raise exc
+                raise HTTPException(426, None, {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
         # 10.2: browsers send cookies along with the handshakes of any page, so others' pages are to be kept out.
         origin = get("Origin")
         allowed = self.origins
@@ -401,7 +399,7 @@ class WebSocket(Frames):
                     self._age = 0
                     self.feed(data)
                 elif piece[0] < 8:
-                    return piece  # type: ignore[no-any-return]
+                    return piece
                 else:
                     reply, data = self._process_websocket_frame(piece[0], piece[1])
                     if reply and not self.closed:
@@ -756,12 +754,7 @@ def websocket_wrapper(
 
     @wraps(f)
     async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
-        try:
-            ws = await upgrade_function(request)
-        except HTTPException as exc:
-            if exc.status_code != 426:
-                raise
-            return exc.reason, 426, exc.headers  # type: ignore[attr-defined]
+        ws = await upgrade_function(request)
         code = 1000
         reason = ""
         try:
