@@ -36,9 +36,16 @@ def _same(a: bytes, b: bytes) -> bool:
 if __debug__:  # the compiled files of boards leave this out: there is neither module
     try:
         from hmac import compare_digest as _same  # type: ignore[assignment]
-        from warnings import warn
     except ImportError:
-        warn = print  # type: ignore[assignment]
+        pass
+
+    def _warn(text: str) -> None:
+        try:
+            from warnings import warn
+
+            warn(text, stacklevel=4)
+        except (ImportError, UserWarning):  # a board; a program that makes errors of warnings, and runs with its key
+            print(text)
 
 
 def _base64(data: bytes) -> bytes:
@@ -128,7 +135,7 @@ class Session:
         self.secret_key = secret_key or self.secret_key
         self.cookie_options.update(cookie_options or {})
         if __debug__ and secret_key and len(self._keys(None)[0]) < 32:
-            warn("session: the secret key has less than 32 bytes")
+            _warn("session: the secret key has less than 32 bytes")
         if app:
             app._session = self  # type: ignore[attr-defined]
             app.on("error", self._send)
