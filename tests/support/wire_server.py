@@ -303,7 +303,9 @@ def served(
                 first = found
             else:
                 got = [(answer.status, answer.body) for answer in found]
-                assert got == [(answer.status, answer.body) for answer in first], f"{where}: another answer than whole"
+                wanted = [(answer.status, answer.body) for answer in first]
+                differing = [str(answer) for answer, one, other in zip(found, got, wanted) if one != other]
+                assert got == wanted, f"{where}: another answer than whole: {differing or found}"
     return first
 
 

@@ -340,10 +340,16 @@ def test_h7_expect_with_chunks(server: Server) -> None:
         assert client.answer().body == b"hello"
 
 
-def test_h7_client_that_does_not_wait(server: Server) -> None:
-    """The body came with the head: 100 may be sent or left out, the answer is the same."""
-    for message in (post("Content-Length: 5", "Expect: 100-continue", body=b"hello"),):
-        assert one(server, message, "POST").body == b"hello"
+@pytest.mark.parametrize("pause", [0.0, 0.02])
+def test_h7_client_that_does_not_wait(server: Server, pause: float) -> None:
+    """The body comes without waiting for 100, which may be sent or left out; the body is whole, so the connection goes on."""
+    message = post("Content-Length: 5", "Expect: 100-continue", body=b"hello")
+    for piece in (0, len(message) - 3):
+        with server.connect() as client:
+            client.send(message, piece, pause)
+            answer = client.answer("POST")
+            assert (answer.status, answer.body, answer.closes) == (200, b"hello", False)
+            assert client.get("/text").text == "hello"
 
 
 def test_h7_never_to_1_0(server: Server) -> None:
@@ -820,7 +826,8 @@ def test_s10_unread_stream(server: Server, path: str, size: int) -> None:
     with server.connect() as client:
         client.send(post(f"Content-Length: {size}", path=path, body=body) + request("GET", "/text", "Connection: close"))
         found = client.answers(["POST"])
-        assert not client.reset
+        # What a board does not read of a flood ends in a reset, after the answer.
+        assert not client.reset or (server.on_micropython and size > 16384)
     assert found[0].text == ("GET" if "half" in path else "unread")
     assert found[0].closes or [answer.text for answer in found[1:]] == ["hello"], found
 
