@@ -216,6 +216,8 @@ class _Socket(_Connection):
         Raises:
             HTTPException: 400, something else came.
         """
+        if self.gone:
+            raise HTTPException(400)
         if not self.connected:
             event = await self.receive_event()
             if event is None or event["type"] != "websocket.connect":
