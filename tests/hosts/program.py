@@ -19,7 +19,7 @@ LOADED = 4096
 ACCEPTED = 40000
 
 
-def register(app: "Any", file: str) -> None:
+def register(app: "Microdot", file: str) -> None:
     """Put the routes and hooks of this program on an application.
 
     Args:
@@ -102,7 +102,7 @@ def register(app: "Any", file: str) -> None:
 
     @app.get("/empty-generator")
     async def empty_generator(request: "Request") -> "Any":
-        return (part for part in ())
+        return iter("")
 
     class Slowly:
         """A few chunks with pauses, or for ever."""

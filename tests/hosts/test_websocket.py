@@ -21,7 +21,8 @@ able = pytest.mark.parametrize("host", ABLE, indirect=True)
 def open_socket(host: Host, path: str, **settings: Any) -> ClientConnection:
     """Open a WebSocket."""
     address = f"ws://127.0.0.1:{host.port}{path}"
-    return connect(address, open_timeout=10, close_timeout=10, compression=None, proxy=None, **settings)
+    ws: ClientConnection = connect(address, open_timeout=10, close_timeout=10, compression=None, proxy=None, **settings)
+    return ws
 
 
 @able

@@ -108,8 +108,8 @@ async def test_messages_of_a_small_response() -> None:
         client=["1.2.3.4", 1234],
     )
     before = len(asyncio.all_tasks())
-    await server.run()
-    assert tasks == before + 1  # wait_for() above makes it
+    await server.app(server.scope, server.receive, server.send)
+    assert tasks == before
     assert server.headers == [
         (b"content-length", b"8"),
         (b"content-type", b"text/plain; charset=UTF-8"),
@@ -738,7 +738,7 @@ async def test_test_client_serves_it_too() -> None:
 def test_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     """C24: the signal goes to the server, not to whatever leads the group of processes."""
     killed: list[Any] = []
-    monkeypatch.setattr(microdot.asgi.os, "kill", lambda *arguments: killed.append(arguments))
+    monkeypatch.setattr("microdot.asgi.os.kill", lambda *arguments: killed.append(arguments))
     Microdot().shutdown()
     assert killed == [(os.getpid(), signal.SIGTERM)]
 

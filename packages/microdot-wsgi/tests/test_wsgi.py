@@ -161,12 +161,12 @@ def test_bodies() -> None:
     try:
         assert call(app, b"first\n" + b"x" * 1000).body == b'[0, "first\\n", 5, 995]'
         assert Result(app, b"x" * 10, CONTENT_LENGTH="1000").status == "400 Bad Request"
-        assert call(app, b"x" * 1000, CONTENT_LENGTH="100000").status == "413 Request Entity Too Large"
+        assert call(app, b"x" * 1000, CONTENT_LENGTH="100000").status[:4] == "413 "
         # B17: chunks have no length, and a limit all the same
-        chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi_input_terminated": True, "REQUEST_METHOD": "POST"}
-        result = Result(app, **{**chunked, "wsgi_input": io.BytesIO(b"first\n" + b"x" * 1000)})
+        chunked: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi_input_terminated": True, "REQUEST_METHOD": "POST"}
+        result = Result(app, **chunked, wsgi_input=io.BytesIO(b"first\n" + b"x" * 1000))
         assert result.read().body == b'[0, "first\\n", 5, 995]'
-        assert Result(app, **{**chunked, "wsgi_input": io.BytesIO(b"x" * 20000)}).status[:3] == "413"
+        assert Result(app, **chunked, wsgi_input=io.BytesIO(b"x" * 20000)).status[:3] == "413"
         # A server that leaves them to nobody
         assert Result(app, REQUEST_METHOD="POST", HTTP_TRANSFER_ENCODING="chunked").status[:3] == "411"
     finally:
@@ -192,7 +192,7 @@ def test_bodies() -> None:
         ({"PATH_INFO": "/a", "QUERY_STRING": "x=ä".encode().decode("latin-1")}, "/a", "x=ä"),
     ],
 )
-def test_target(environ: dict[str, str], path: str, query: str | None) -> None:
+def test_target(environ: dict[str, Any], path: str, query: str | None) -> None:
     app = Microdot()
 
     @app.get("/<path:rest>")
@@ -321,7 +321,7 @@ def test_done_hook_runs_after_the_last_byte() -> None:
     app.on("done", lambda request, response, exc: done.append(exc))
     result = Result(app)
     assert list(result.iterable) == [b"x"] and done == []
-    result.iterable.close()  # type: ignore[attr-defined]
+    result.iterable.close()
     assert done == [None]
 
 
@@ -555,7 +555,7 @@ def test_middleware() -> None:
 def test_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     """C24: the signal goes to the server, not to whatever leads the group of processes."""
     killed: list[Any] = []
-    monkeypatch.setattr(microdot.wsgi.os, "kill", lambda *arguments: killed.append(arguments))
+    monkeypatch.setattr("microdot.wsgi.os.kill", lambda *arguments: killed.append(arguments))
     Microdot().shutdown()
     assert killed == [(os.getpid(), signal.SIGTERM)]
 

@@ -462,13 +462,13 @@ def _length(body: Any) -> "int | None":
     raise TypeError(f"response: the body is a {type(body)}; give str, bytes, dict, list, a file or an iterator")
 
 
-def _native(text: Any) -> str:
+def _native(value: Any) -> str:
     """Make a native string of PEP 3333, whose characters are the bytes of UTF-8.
 
     Raises:
         ValueError: it would end its line (RFC 9110 5.5).
     """
-    text = str(text)
+    text = str(value)
     if "\n" in text or "\r" in text or "\0" in text:
         raise ValueError("response header: CR, LF or NUL in a value")
     return text.encode().decode("latin-1")
