@@ -88,7 +88,8 @@ async def test_others_do_not() -> None:
 
 
 async def test_nobody_by_default() -> None:
-    for allowed_origins in (None, []):
+    lists: "list[Any]" = [None, [], ()]
+    for allowed_origins in lists:
         _, _, client = make(allowed_origins=allowed_origins)
         response = await client.get("/", headers={"Origin": ALLOWED})
         assert cors_headers(response) == {} and "Vary" not in response.headers
