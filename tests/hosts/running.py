@@ -35,7 +35,7 @@ class Kind:
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-W", "always::ResourceWarning", "-W", "always::RuntimeWarning", *arguments)
+    return (sys.executable, "-u", "-W", "always::ResourceWarning", "-W", "always::RuntimeWarning", *arguments)
 
 
 _UVICORN = ("-m", "uvicorn", "--port", "{port}", "--no-access-log", "--timeout-graceful-shutdown", "2")
