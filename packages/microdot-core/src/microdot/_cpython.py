@@ -9,14 +9,14 @@ import inspect
 import re
 import traceback
 from contextvars import copy_context
-from functools import partial
+from functools import lru_cache, partial
 from email.utils import formatdate
 from http import HTTPStatus
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from ssl import SSLContext
 
     from .app import Microdot
@@ -27,7 +27,9 @@ T = TypeVar("T")
 FILE_BLOCK = 65536  # bytes per read of a file; larger ones make asyncio copy what the socket did not take
 DRAIN_LENGTH = 65536  # bytes of an unread body that are read and dropped to keep a connection
 LINGER = 8  # quarters of a second in which a client may read an answer that it did not wait for
-MEMO = True  # connections remember their last header block, as clients repeat it
+
+# Clients repeat their heads, with every request on a connection and from one connection to the next.
+memo = lru_cache(maxsize=256)
 
 # Received bytes that may wait for somebody to read them, and chunks of a stream that wait for one common write.
 _READ_AHEAD = 65536
@@ -102,18 +104,22 @@ def _in_thread(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any
         raise RuntimeError("the handler raised StopIteration") from exc
 
 
-def call(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any:
+def call(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> "Awaitable[Any]":
     """Call a handler and return something to await: a plain function runs in a thread, so that it may block.
 
     It sees the context variables of the caller.
     """
-    if is_async(function):
-        return function(*args, **kwargs)
-    return _call_in_thread(partial(copy_context().run, _in_thread, function, *args, **kwargs))
+    return caller(function)(*args, **kwargs)
 
 
-async def _call_in_thread(function: "Callable[[], Any]") -> Any:
-    result = await asyncio.get_running_loop().run_in_executor(None, function)
+def caller(function: "Callable[..., Any]") -> "Callable[..., Awaitable[Any]]":
+    """Return what calls `function` as `call()` does, for those who call it often."""
+    return function if is_async(function) else partial(_call_in_thread, function)
+
+
+async def _call_in_thread(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> Any:
+    run = partial(copy_context().run, _in_thread, function, *args, **kwargs)
+    result = await asyncio.get_running_loop().run_in_executor(None, run)
     if inspect.iscoroutine(result):  # a lambda or partial around a coroutine function
         result = await result
     return result
@@ -157,7 +163,7 @@ class Link(asyncio.Protocol):
     transport: asyncio.Transport
     streaming = False
     expires = 0
-    _reader: "asyncio.Future[None] | None" = None
+    _reader: "asyncio.Future[bool] | None" = None
     _writer: "asyncio.Future[None] | None" = None
     _read_paused = False
     _chunks: "list[bytes] | None" = None
@@ -197,7 +203,7 @@ class Link(asyncio.Protocol):
         self.buffer = data
         reader = self._reader
         if reader is not None and not reader.done():
-            reader.set_result(None)
+            reader.set_result(True)
         if len(data) > _READ_AHEAD and not self._read_paused:
             self._read_paused = True
             self.transport.pause_reading()
@@ -218,7 +224,7 @@ class Link(asyncio.Protocol):
     def _wake(self) -> None:
         reader = self._reader
         if reader is not None and not reader.done():
-            reader.set_result(None)
+            reader.set_result(False)
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -229,21 +235,20 @@ class Link(asyncio.Protocol):
         if writer is not None and not writer.done():
             writer.set_result(None)
 
-    async def fill(self) -> bool:
+    def fill(self) -> "Awaitable[bool]":
         """Wait for more bytes in `buffer`; False at the end.
 
         Raises:
             HTTPException: 408 when the deadline of the phase passed.
         """
+        # A future of its own instead of a coroutine: this is awaited once per request.
+        self._reader = reader = self.loop.create_future()
         if self.eof:
-            return False
-        if self._read_paused:
+            reader.set_result(False)
+        elif self._read_paused:
             self._read_paused = False
             self.transport.resume_reading()
-        before = len(self.buffer)
-        self._reader = self.loop.create_future()
-        await self._reader
-        return len(self.buffer) > before
+        return reader
 
     def write(self, data: bytes) -> bool:
         """Send `data`; True when the caller should `await drain()` before the next.

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FILE_BLOCK = 1024  # bytes per read of a file or body
 DRAIN_LENGTH = 2048  # bytes of an unread body that are read and dropped to keep a connection
 LINGER = 2  # ticks in which a client may read an answer that it did not wait for
-MEMO = False  # connections do not remember their last header block: idle ones are to hold little
 
 _READ = const(512)  # bytes per read: a browser's head in one or two
 
@@ -62,6 +61,16 @@ def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any"
     # The result of a plain function may be a generator that is a body, which looks like a coroutine here;
     # methods and other callables do not tell whether they are async.
     return _value(result) if type(function) is _FUNCTION or not iscoroutine(result) else result
+
+
+def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Return what calls `function` as `call()` does, for those who call it often."""
+    return function if type(function) is type(_value) else lambda *args, **kwargs: call(function, *args, **kwargs)
+
+
+def memo(function: "Any") -> "Any":
+    """Return `function`: on CPython it remembers its results."""
+    return function
 
 
 def date() -> str:

@@ -24,6 +24,7 @@ class Route:
     Attributes:
         pattern: the URL pattern, a str.
         handler: what was registered.
+        call: calls it and returns something to await.
         methods: the methods in upper case.
         url_prefix: where its sub-application is mounted, empty for the app's own.
         subapp: the innermost sub-application, or None.
@@ -41,6 +42,7 @@ class Route:
             raise TypeError("route %s: the handler cannot be called; is @route outermost?" % pattern)
         self.pattern = pattern
         self.handler = handler
+        self.call = _port.caller(handler)
         self.methods = methods
         # The literal beginning, and the segments from the first dynamic one on: a str, or a tuple of name and type
         # (`string`, `int`, `path`, a registered type, or `re:` and an expression).
@@ -315,7 +317,7 @@ class Microdot:
                     request.matched = route
                     request.subapp = route.subapp
                     request.url_prefix = route.url_prefix
-                response = make_response(await _port.call(route.handler, request, **args))
+                response = make_response(await route.call(request, **args))
                 if request._extras:
                     from .hooks import after
 

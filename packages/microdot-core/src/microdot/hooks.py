@@ -280,7 +280,7 @@ async def run(app: "Microdot", request: "Request", found: "tuple[Route, dict[str
             raise problem
         if preflight:
             # A preflight carries no credentials (Fetch 3.2.2), so before hooks would refuse what it asks about.
-            result = await route.handler(request)  # type: ignore[union-attr]
+            result = await route.call(request)  # type: ignore[union-attr]
             for f in chain(app, request, "options"):
                 for name, value in (f(request) or {}).items():
                     result.headers[name] = value
@@ -301,7 +301,7 @@ async def _handle(app: "Microdot", request: "Request", route: "Route", args: "di
         result = await port.call(f, request)
         if result:
             return result
-    return await port.call(route.handler, request, **args)
+    return await route.call(request, **args)
 
 
 async def after(app: "Microdot", request: "Request", response: Response) -> Response:

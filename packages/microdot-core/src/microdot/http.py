@@ -81,7 +81,7 @@ def parse_request_line(line: bytes) -> "tuple[str, str, bytes, int]":
         HTTPException: 501 for CONNECT, 505 for another major version.
     """
     method, target, version = line.split(b" ")
-    if not is_token(method) or not target or min(target) < 33 or b"\x7f" in target or b"#" in target:
+    if not is_token(method) or not target or b"#" in target or b"\t" in target or not port.is_text(line):
         raise ValueError
     authority = b""
     minor = 1
@@ -92,13 +92,15 @@ def parse_request_line(line: bytes) -> "tuple[str, str, bytes, int]":
     return method.decode(), target.decode(), authority, minor
 
 
-def parse_fields(fields: bytes, minor: int, host: bytes) -> "tuple[int, int]":
+def parse_fields(fields: bytes, minor: int, host: bytes, max_line: int, max_count: int) -> "tuple[int, int]":
     """Check every header line and read those that frame the message.
 
     Args:
         fields: the rest of the head: a line end before each header line, none after the last but perhaps a CR.
         minor: the minor version of the request, 0 or 1.
         host: the authority of an absolute target, which counts instead of Host (3.2.2), else empty.
+        max_line: the longest line accepted, in bytes with its line end.
+        max_count: how many header lines are accepted.
 
     Returns:
         the length of the body in bytes (0: none, -1: chunked), and flags: 1 the client closes the connection after
@@ -116,7 +118,7 @@ def parse_fields(fields: bytes, minor: int, host: bytes) -> "tuple[int, int]":
             continue  # before the first line end
         if line.endswith(b"\r"):
             line = line[:-1]
-        if len(line) > Request.max_readline - 2 or len(lines) > Request.max_headers + 1:
+        if len(line) + 2 > max_line or len(lines) > max_count + 1:
             raise HTTPException(431, "Header too large")
         colon = line.find(b":")
         name = line[:colon].lower()
@@ -158,6 +160,29 @@ def parse_fields(fields: bytes, minor: int, host: bytes) -> "tuple[int, int]":
     if colon > host.rfind(b"]") and host[colon + 1 :] and not host[colon + 1 :].isdigit():
         raise ValueError
     return length or 0, flags
+
+
+def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, bytes, int, bytes, int, int]":
+    """Parse the head of a request.
+
+    Args:
+        head: without the empty line at its end.
+        max_line: the longest line accepted, in bytes with its line end.
+        max_count: how many header lines are accepted.
+
+    Returns:
+        method, target, authority and minor version as from `parse_request_line()`, the header lines, and length and
+        flags as from `parse_fields()`.
+    """
+    end = head.find(b"\n")
+    if end < 0:
+        end = len(head)
+    method, target, authority, minor = parse_request_line(head[: end - 1 if head[end - 1] == 13 else end])
+    length, flags = parse_fields(head[end:], minor, authority, max_line, max_count)
+    return method, target, authority, minor, head[end:], length, flags
+
+
+parse_head = port.memo(parse_head)
 
 
 class Request:
@@ -490,13 +515,13 @@ class Response:
             ValueError: a value would end its line.
         """
         status = self.status_code
-        if self._headers is not None or self.reason is not None:
+        if self._headers is not None or self.reason is not None or status == 204 or status == 304:
             from .datastructures import full_head
 
             return full_head(self, minor, lines)
-        if status != 204 and status != 304:
-            lines += "Content-Type: %s\r\n" % self.content_type()
-        return ("HTTP/1.%d %d %s\r\n%s\r\n" % (minor, status, port.reason(status), lines)).encode()
+        return (
+            f"HTTP/1.{minor} {status} {port.reason(status)}\r\n{lines}Content-Type: {self.content_type()}\r\n\r\n"
+        ).encode()
 
 
 # What a handler returns when it has answered by itself.

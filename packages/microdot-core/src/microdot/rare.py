@@ -81,7 +81,6 @@ async def leave_body(connection: "Connection", keep: bool) -> bool:
 async def linger(connection: "Connection") -> None:
     """Let a client that is still sending read the answer: closing now would reset the connection (RFC 9112 9.6)."""
     port.half_close(connection)
-    connection.since = 1  # whoever needs the place may have it
     connection.expires = connection.server.tick + port.LINGER
     try:
         for _ in range(64):

@@ -5,7 +5,7 @@ only reader and writer of its socket. How bytes come and go is the business of i
 happens is in `rare.py`.
 """
 
-from .http import HTTPException, Request, Response, const, parse_fields, parse_request_line, port
+from .http import HTTPException, Request, Response, const, parse_head, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -78,7 +78,11 @@ class Server:
                     connection.patience -= 1
                     if not connection.patience:
                         connection.task.cancel()
-            if 0 < connection.expires <= self.tick:
+            expires = connection.expires
+            if connection.since:
+                seconds = self.app.idle_timeout if connection.idle else self.app.head_timeout
+                expires = connection.since + 1 + int(seconds * 4) if seconds else 0
+            if 0 < expires <= self.tick:
                 connection.expire(HTTPException(408, "Request timeout"))
 
     def deadline(self, seconds: float) -> int:
@@ -98,32 +102,28 @@ class Connection(port.Link):
 
     expires = 0  # the tick at which the present wait ends, 0: never
     since = 0  # the tick at which it began to wait for a request, 0: it does not
+    idle = False  # between two requests
     left = 0  # bytes of the request body that were not read yet, -1 when it is chunked
     expecting = False  # the client waits for `100 Continue` before it sends the body
     streaming = False  # a body is being produced, which is to end when the peer goes
     patience = 6  # ticks in which the producer of a body may find out by itself that the peer has gone
     upgraded = False  # handed over to a handler
     begun = False  # some of the response is on its way
-    # The last header fields and what they said: clients repeat theirs with every request on a connection.
-    _memo = None, 0, 0
 
     async def run(self) -> None:
         """Serve requests until the connection ends."""
         server = self.server
         app = server.app
-        limit = Request.max_readline
         try:
             keep = True
             while keep:
-                # The time for a head begins with its first byte, and for the first head with the connection.
-                first = not self.begun
                 self.begun = False
                 self.since = server.tick
-                self.expires = server.deadline(app.head_timeout if first else app.idle_timeout)
                 start = 0
                 while True:
                     buffer = self.buffer
-                    while buffer.startswith(b"\r\n") or buffer.startswith(b"\n"):  # RFC 9112 2.2: may precede a request
+                    while buffer and buffer[0] < 14 and (buffer.startswith(b"\r\n") or buffer.startswith(b"\n")):
+                        # RFC 9112 2.2: empty lines may precede a request.
                         self.buffer = buffer = buffer[buffer.find(b"\n") + 1 :]
                     end = buffer.find(b"\n\r\n", start)
                     bare = buffer.find(b"\n\n", start)
@@ -131,28 +131,31 @@ class Connection(port.Link):
                     if bare >= 0 and (end < 0 or bare < end):
                         end = bare
                         after = end + 2
-                    if buffer.find(b"\n") >= limit or len(buffer) >= limit and b"\n" not in buffer:
-                        raise HTTPException(414, "Request line too long")
-                    if (len(buffer) if end < 0 else end) > Request.max_head_length:
-                        raise HTTPException(431, "Header too large")
+                    if len(buffer) >= Request.max_readline:
+                        if not 0 <= buffer.find(b"\n") < Request.max_readline:
+                            raise HTTPException(414, "Request line too long")
+                        if (len(buffer) if end < 0 else end) > Request.max_head_length:
+                            raise HTTPException(431, "Header too large")
                     if end >= 0:
                         break
-                    if buffer and not first:
-                        first = True
-                        self.expires = server.deadline(app.head_timeout)
+                    if buffer and self.idle:
+                        # The time for a head begins with its first byte, and for the first head with the connection.
+                        self.idle = False
+                        self.since = server.tick
                     start = max(len(buffer) - 2, 0)
                     if not await self.fill():
                         if self.buffer:
                             raise ValueError  # half a request
                         return
-                self.since = self.expires = 0
+                self.since = 0
+                self.idle = True
                 self.buffer = buffer[after:]
                 keep = await self._answer(buffer[:end])
         except (HTTPException, ValueError) as exc:
-            # What was received is no request; but a client that was only idle gets no answer.
+            # What was received is no request; but a client that was only silent gets no answer.
             if self.begun:
                 port.print_exception(exc)
-            elif self.buffer or not self.expires:
+            elif self.buffer or not self.since:
                 from .rare import refuse
 
                 await refuse(self, exc)
@@ -176,17 +179,9 @@ class Connection(port.Link):
         """
         server = self.server
         app = server.app
-        end = head.find(b"\n")
-        if end < 0:
-            end = len(head)
-        fields = head[end:]
-        method, target, authority, minor = parse_request_line(head[: end - 1 if head[end - 1] == 13 else end])
-        if minor and not authority and fields == self._memo[0]:
-            memo, length, flags = self._memo
-        else:
-            length, flags = parse_fields(fields, minor, authority)
-            if port.MEMO and minor:
-                self._memo = fields, length, flags
+        method, target, authority, minor, fields, length, flags = parse_head(
+            head, Request.max_readline, Request.max_headers
+        )
         request = Request(app, None, method, target, "1.1" if minor else "1.0", fields)
         request.connection = self
         if server.scheme != "http":
