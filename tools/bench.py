@@ -121,6 +121,10 @@ app = Microdot()
 @app.get('/')
 async def hello(request):
     return 'Hello, World!'
+
+@app.get('/json')
+async def as_json(request):
+    return {'message': 'Hello, World!'}
 """
 
 AIOHTTP = """\
@@ -602,6 +606,13 @@ CASES = {
             "/",
             ("here-uvicorn", "microdot-uvicorn", "starlette", "falcon", "blacksheep"),
             _is_text(b"Hello, World!"),
+        ),
+        Case(
+            "uvicorn-json",
+            "JSON under uvicorn",
+            "/json",
+            ("here-uvicorn", "microdot-uvicorn", "starlette", "falcon", "blacksheep"),
+            _is_json({"message": "Hello, World!"}),
         ),
     )
 }

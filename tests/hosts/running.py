@@ -35,7 +35,7 @@ class Kind:
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-u", "-W", "always::ResourceWarning", "-W", "always::RuntimeWarning", *arguments)
+    return (sys.executable, "-W", "always::ResourceWarning", "-W", "always::RuntimeWarning", *arguments)
 
 
 _UVICORN = ("-m", "uvicorn", "--port", "{port}", "--no-access-log", "--timeout-graceful-shutdown", "2")
@@ -101,6 +101,7 @@ class Host:
         else:
             environment["PYTHONPATH"] = python_path()
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
+            environment["PYTHONUNBUFFERED"] = "1"
         command = [word.format(port=self.port, file=self.file) for word in self.kind.command]
         if self.kind.board:
             command[0] = str(micropython(64))
