@@ -700,7 +700,9 @@ if not TYPE_CHECKING:
     def __getattr__(name):
         # microdot-websocket serves every host; a program that needs none has not installed it.
         if name in ("WebSocket", "websocket_upgrade", "with_websocket"):
-            import microdot.websocket
-
+            try:
+                import microdot.websocket
+            except ModuleNotFoundError:
+                raise ImportError(f"{name} is in microdot-websocket: pip install 'microdot-core[websocket]'") from None
             return getattr(microdot.websocket, name)
         raise AttributeError("module 'microdot.asgi' has no attribute " + repr(name))
