@@ -290,11 +290,18 @@ class Connection:
         finally:
             answer.body = b"".join(body)
 
-    def answers(self, methods: Sequence[str] = ()) -> list[Answer]:
-        """Read answers until the connection ends; `methods` names the requests, GET where it is shorter."""
+    def answers(self, methods: Sequence[str] = (), by_itself: bool = False) -> list[Answer]:
+        """Read answers until the connection ends.
+
+        Arguments:
+            methods: the methods of the requests, in order; GET where it is shorter.
+            by_itself: do not end this side when an answer announces the close; see drain().
+        """
         found: list[Answer] = []
         while self.received or self._more():
             found.append(self.answer(methods[len(found)] if len(found) < len(methods) else "GET"))
+            if found[-1].closes and not by_itself:
+                self.end()
         return found
 
     def drain(self, by_itself: bool = False) -> bytes:

@@ -37,8 +37,8 @@ def test_l15_graceful_stop_and_start_again(runtime: str, launch: Launch, path: s
         with server.connect() as running, server.connect() as idle, server.connect() as silent, server.connect() as half:
             assert idle.get("/text").text == "hello"
             half.send(b"GET /text HTTP/1.1\r\nHost")
-            running.send(request("GET", "/slow?s=1"))
-            time.sleep(0.3)
+            running.send(request("GET", "/slow?s=0.7"))
+            time.sleep(0.2)
             with server.connect() as client:
                 answer = client.get(path)
                 assert (answer.status, answer.text) == (200, "stopping")
@@ -109,8 +109,8 @@ def test_l15_signals(launch: Launch, number: signal.Signals) -> None:
     server = launch("cpython", "stopping.py")
     with server.connect() as running, server.connect() as idle:
         assert idle.get("/text").text == "hello"
-        running.send(request("GET", "/slow?s=0.8"))
-        time.sleep(0.3)
+        running.send(request("GET", "/slow?s=0.7"))
+        time.sleep(0.2)
         server.process.send_signal(number)
         answer = running.answer()
         assert (answer.status, answer.text) == (200, "slow"), "a running request was cut off"
@@ -130,9 +130,9 @@ def test_l15_second_signal_is_enough(launch: Launch) -> None:
     server = launch("cpython", "stopping.py")
     with server.connect() as client:
         client.send(request("GET", "/slow?s=60"))
-        time.sleep(0.3)
+        time.sleep(0.2)
         server.process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        time.sleep(0.3)
         server.process.send_signal(signal.SIGINT)
         exits(server, 12)
 
