@@ -14,6 +14,9 @@ from hosts.running import KINDS, ROOT, Host
 from support.wire_server import Missing
 
 
+BOARD_PACKAGES = "core,websocket,sse,session,auth,login,cors,csrf,multipart,static"
+
+
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """Files of this run."""
@@ -25,7 +28,7 @@ def folder() -> Iterator[Path]:
 def board_tree(folder: Path) -> Path:
     """The library as boards have it."""
     out = folder / "board"
-    command = [sys.executable, str(ROOT / "tools" / "tree.py"), "--mpy", "--packages", "core,websocket", "--out", str(out)]
+    command = [sys.executable, str(ROOT / "tools" / "tree.py"), "--mpy", "--packages", BOARD_PACKAGES, "--out", str(out)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout + run.stderr
     return out

@@ -370,10 +370,7 @@ def register(app: "Microdot", file: str) -> None:
         await channel.close()
         return Response.already_handled
 
-    try:
-        from microdot.websocket import with_websocket
-    except ImportError:
-        return
+    from microdot.websocket import with_websocket
 
     @app.get("/echo")
     @with_websocket
@@ -395,6 +392,103 @@ def register(app: "Microdot", file: str) -> None:
                 await ws.receive()
         finally:
             count("closed-" + name)
+
+    # Extension packages
+
+    from microdot.auth import BasicAuth, TokenAuth
+    from microdot.cors import CORS
+    from microdot.csrf import CSRF
+    from microdot.login import Login
+    from microdot.multipart import FormDataIter, with_form_data
+    from microdot.session import Session, with_session
+    from microdot.sse import with_sse
+    from microdot.static import Static
+
+    Session(app, secret_key="a key of the tests, long enough for everybody")
+    Static(app, "/static", file[: file.rfind("/")])
+    CORS(app, allowed_origins=["https://friend.example"], allow_credentials=True)
+    csrf = CSRF(app, protect_all=False)
+    basic = BasicAuth()
+    token = TokenAuth()
+    login = Login()
+
+    @app.get("/session")
+    @with_session
+    async def session(request: "Request", session: "Any") -> "Any":
+        session["visits"] = session.get("visits", 0) + 1
+        session.save()
+        return {"visits": session["visits"]}
+
+    @app.get("/events")
+    @with_sse
+    async def events(request: "Request", sse: "Any") -> None:
+        for number in range(3):
+            await sse.send({"number": number}, event="count", event_id=str(number))
+
+    @app.get("/endless-events/<name>")
+    @with_sse
+    async def endless_events(request: "Request", sse: "Any", name: str) -> None:
+        try:
+            while True:
+                await sse.send("tick")
+                await asyncio.sleep(0.05)
+        finally:
+            count("closed-" + name)
+
+    @app.post("/upload")
+    @with_form_data
+    async def upload(request: "Request") -> "Any":
+        upload = request.files["file"]
+        return {"name": upload.filename, "size": len(await upload.read()), "field": request.form["field"]}
+
+    @app.post("/upload-parts")
+    async def upload_parts(request: "Request") -> "Any":
+        found = []
+        async for name, value in FormDataIter(request):
+            found.append([name, value if isinstance(value, str) else len(await value.read())])
+        return found
+
+    @app.post("/protected")
+    @csrf.protect
+    async def protected(request: "Request") -> str:
+        return "from our own page"
+
+    @basic.authenticate
+    async def check_user(request: "Request", username: str, password: str) -> "Any":
+        return username if password == "secret" else None
+
+    @token.authenticate
+    async def check_token(request: "Request", value: str) -> "Any":
+        return "token" if value == "secret" else None
+
+    @app.get("/basic")
+    @basic
+    async def with_basic(request: "Request") -> "Any":
+        return request.g.current_user
+
+    @app.get("/token")
+    @token
+    async def with_token(request: "Request") -> "Any":
+        return request.g.current_user
+
+    class User:
+        """Somebody who can log in."""
+
+        def __init__(self, id: str) -> None:
+            self.id = id
+
+    @login.user_loader
+    async def load(user_id: str) -> "Any":
+        return User(user_id)
+
+    @app.post("/login")
+    async def log_in(request: "Request") -> "Any":
+        return await login.login_user(request, User("somebody"))
+
+    @app.get("/members")
+    @login
+    async def members(request: "Request") -> "Any":
+        return request.g.current_user.id
 
 
 if __name__ == "__main__":
