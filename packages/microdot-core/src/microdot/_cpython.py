@@ -131,7 +131,7 @@ _DISCONNECTED = {54, 128, 10053, 10054, errno.EPIPE, errno.ECONNRESET, errno.ECO
 
 def is_disconnection(exc: OSError) -> bool:
     """Tell whether an error only means that the client has gone."""
-    return exc.errno in _DISCONNECTED
+    return bool(exc.args) and exc.args[0] in _DISCONNECTED
 
 
 def date() -> str:
@@ -168,6 +168,7 @@ class Link(asyncio.Protocol):
     _read_paused = False
     _chunks: "list[bytes] | None" = None
     _chunks_length = 0
+    _closed = False  # by us; the socket may still have to send
     _unsent = 0  # bytes that the socket had not taken when a wait for it began
 
     async def run(self) -> None:
@@ -215,7 +216,8 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: "Exception | None") -> None:
         self.eof = self.gone = True
-        self.server.connections.discard(self)  # type: ignore[arg-type]
+        if self._closed:
+            self.server.connections.discard(self)  # type: ignore[arg-type]
         self._wake()
         writer = self._writer
         if writer is not None and not writer.done():
@@ -319,6 +321,10 @@ class Link(asyncio.Protocol):
     def close(self) -> None:
         """Send what is left, then close; the sweeper aborts it when the peer does not take that."""
         self._flush()
+        self._closed = True
+        if self.gone:
+            self.server.connections.discard(self)  # type: ignore[arg-type]
+            return
         self._unsent = self.transport.get_write_buffer_size()
         self.expires = self.server.deadline(self.server.app.write_timeout)
         self.transport.close()

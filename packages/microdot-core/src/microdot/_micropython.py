@@ -106,6 +106,7 @@ class Link:
     _expired: "Exception | None" = None
     expires = 0
     task: "Any"
+    raw: "Any"
 
     def __init__(self, server: "Server", sock: "Any", peer: "Any") -> None:
         self.server = server
@@ -183,6 +184,7 @@ class Link:
         """Close the socket; everything was written."""
         self.eof = True
         self.sock.close()
+        self.raw.close()  # under TLS the other one only ends the session
         self.server.connections.discard(self)  # type: ignore[arg-type]
 
     def look(self) -> None:
@@ -214,7 +216,7 @@ async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any"
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(socket.getaddrinfo(host, port)[0][-1])
-    sock.listen(8)  # who waits here holds no heap; asyncio's 5 lose a browser's burst
+    sock.listen(16)  # who waits here holds no heap; asyncio's 5 lose a browser's burst
     sock.setblocking(False)
     return Listener(sock, create_task(_accept(server, link, sock, ssl)))
 
@@ -229,18 +231,16 @@ async def _accept(server: "Server", link: "Any", listener: "Any", ssl: "Any") ->
 
 def _accept_one(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> "Generator[None, None, None]":
     yield core._io_queue.queue_read(listener)
-    room = True
-    while len(server.connections) >= server.app.max_connections:
+    busy = False
+    while len(server.connections) >= server.app.max_connections and not busy:
         from .rare import make_room
 
-        room = make_room(server)
-        if room is not None:
-            break
+        busy = make_room(server) is False
         yield from sleep_ms(20)  # somebody will be gone in a moment: let the newcomer wait in the backlog
     sock, peer = listener.accept()
     try:
         sock.setblocking(False)
-        if not room:
+        if busy:
             from .rare import BUSY
 
             yield from sleep_ms(100)
@@ -248,9 +248,11 @@ def _accept_one(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> "
                 sock.read(_READ)  # what stays unread would turn the close into a reset
                 sock.write(BUSY)
             raise OSError
+        raw = sock
         if ssl:
             sock = ssl.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         connection = link(server, sock, peer)
+        connection.raw = raw
         connection.task = create_task(connection.run())
         server.connections.add(connection)
     except Exception:

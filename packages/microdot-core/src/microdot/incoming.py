@@ -189,16 +189,14 @@ async def load_other(request: "Request") -> None:
         stream = HostStream(stream, length, request.max_content_length)
     most = request.max_body_length
     if length <= most:
-        parts = []
-        size = 0
-        while size <= most:
+        body = bytearray()  # one buffer: chunks may be as small as a byte
+        while len(body) <= most:
             data = await stream.read(port.FILE_BLOCK)
             if not data:
                 request.pending = None
-                request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+                request.body = bytes(body)
                 return
-            parts.append(data)
-            size += len(data)
-        stream.unread(b"".join(parts))
+            body.extend(data)
+        stream.unread(bytes(body))
     request.pending = None
     request.stream = stream

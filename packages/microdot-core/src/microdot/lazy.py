@@ -55,7 +55,10 @@ def _content_type(request: Request) -> "str | None":
     if start < 0:
         return None
     end = raw.find(b"\n", start + 1)
-    return (raw[start + 14 :] if end < 0 else raw[start + 14 : end]).strip().decode()
+    try:
+        return (raw[start + 14 :] if end < 0 else raw[start + 14 : end]).strip().decode()
+    except ValueError:  # no media type that anybody knows is other than ASCII
+        return ""
 
 
 def declared_length(request: Request) -> int:

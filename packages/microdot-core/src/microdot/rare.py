@@ -6,7 +6,7 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .server import Connection, Server
 
-_GRACE = const(2)  # ticks in which a new connection may send its head before another can take its place
+_GRACE = const(1)  # ticks in which a new connection may send its head before another can take its place
 
 # Ready made, because there may be no heap for it when it is needed.
 BUSY = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 4\r\nConnection: close\r\n\r\nBusy"
@@ -83,10 +83,8 @@ async def linger(connection: "Connection") -> None:
     port.half_close(connection)
     connection.expires = connection.server.tick + port.LINGER
     try:
-        for _ in range(64):
+        while await connection.fill():
             connection.buffer = b""
-            if not await connection.fill():
-                break
     except HTTPException:
         pass
 
@@ -133,7 +131,11 @@ async def end(server: "Server") -> None:
         server.sweep()
     for connection in list(server.connections):
         connection.task.cancel()
-        connection.close()
+    for _ in range(20):  # a body's producer may have to clean up
+        if server.connections:
+            await port.sleep_ms(50)
+    for connection in list(server.connections):
+        getattr(connection, "abort", connection.close)()
     app._servers.remove(server)
     if app._hooked and not app._servers:
         await app.end()

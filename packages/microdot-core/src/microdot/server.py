@@ -199,7 +199,9 @@ class Connection(port.Link):
                 print(method, request.path, response.status_code)
             keep = minor > 0 and not flags & _CLOSE and app.idle_timeout > 0 and not server.stopping
             # What the handler left of the body is skipped, if it is little and surely comes.
-            keep = await self.respond(response, minor, keep and not self.expecting and 0 <= self.left <= port.DRAIN_LENGTH)
+            if self.left:
+                keep = keep and not self.expecting and 0 < self.left <= port.DRAIN_LENGTH
+            keep = await self.respond(response, minor, keep)
             if self.left:
                 from .rare import leave_body
 
