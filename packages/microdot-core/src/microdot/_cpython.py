@@ -217,7 +217,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: "Exception | None") -> None:
         self.eof = self.gone = True
         if self._closed:
-            self.server.connections.discard(self)  # type: ignore[arg-type]
+            self.server.connections.discard(self)
         self._wake()
         writer = self._writer
         if writer is not None and not writer.done():
@@ -323,7 +323,7 @@ class Link(asyncio.Protocol):
         self._flush()
         self._closed = True
         if self.gone:
-            self.server.connections.discard(self)  # type: ignore[arg-type]
+            self.server.connections.discard(self)
             return
         self._unsent = self.transport.get_write_buffer_size()
         self.expires = self.server.deadline(self.server.app.write_timeout)

@@ -102,7 +102,7 @@ class Link:
 
     buffer = b""  # received and not yet used
     eof = False  # the peer will send no more
-    _out = b""  # what the socket did not take yet
+    _out: "bytes | memoryview" = b""  # what the socket did not take yet
     _expired: "Exception | None" = None
     expires = 0
     task: "Any"
@@ -185,7 +185,7 @@ class Link:
         self.eof = True
         self.sock.close()
         self.raw.close()  # under TLS the other one only ends the session
-        self.server.connections.discard(self)  # type: ignore[arg-type]
+        self.server.connections.discard(self)
 
     def look(self) -> None:
         """While nobody reads: notice that the peer has gone."""
@@ -224,7 +224,7 @@ async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any"
 async def _accept(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> None:
     while True:
         try:
-            await _accept_one(server, link, listener, ssl)
+            await _accept_one(server, link, listener, ssl)  # type: ignore[misc]  # here `await` takes generators
         except (OSError, MemoryError):  # a peer that left at once, no descriptor, no heap: later it may work
             await sleep_ms(50)
 

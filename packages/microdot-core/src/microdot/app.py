@@ -263,10 +263,10 @@ class Microdot:
 
     def find(self, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
         """Return the first route registered that matches path and method, with its arguments; None when none does."""
-        found = None
+        found: "tuple[Route, dict[str, Any]] | None" = None
         for route in self._static.get(path, ()):
             if method in route.methods:
-                found = route, {}  # type: ignore[var-annotated]
+                found = route, {}
                 break
         if self._dynamic:
             # Every beginning of the path that ends in a slash may be the literal one of a pattern.

@@ -165,7 +165,7 @@ def url_map(app: "Microdot") -> "list[Any]":
     ]
 
 
-_METHODS = {
+_METHODS: "dict[str, Callable[..., Any]]" = {
     "find_route": find_route,
     "get_request_handlers": get_request_handlers,
     "handle_request": handle_request,

@@ -82,8 +82,8 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
     except Exception as another:
         port.print_exception(another)
         response = Response("Internal server error", 500)
-    headers = getattr(exc, "headers", None)
-    for name in headers or ():
+    headers = getattr(exc, "headers", None) or {}
+    for name in headers:
         response.headers.setdefault(name, headers[name])
     if app._hooked:
         from .hooks import after_error

@@ -13,7 +13,7 @@ try:
     from functools import wraps as wraps
 except ImportError:  # boards: functions keep no attributes, so there is nothing to copy
 
-    def wraps(wrapped: "Callable[..., Any]") -> "Callable[[W], W]":  # type: ignore[no-redef]
+    def wraps(wrapped: "Callable[..., Any]") -> "Callable[[W], W]":  # type: ignore[misc]  # a simpler type
         """Return a decorator that leaves the wrapper as it is."""
         return _same
 

@@ -181,7 +181,7 @@ async def dispatch_request(app: Microdot, req: "Request | None") -> "Response":
     return await app.dispatch(req)
 
 
-_METHODS = {
+_METHODS: "dict[str, Callable[..., Any]]" = {
     "on": on,
     "install": install,
     "errorhandler": errorhandler,
@@ -204,13 +204,15 @@ def app_attribute(app: Microdot, name: str) -> "Any":
     if name in _LISTS:
         return app.hooks[_LISTS[name]]
     if name == "hooks":
-        app.hooks = hooks = {}
+        hooks: "dict[str, list[Any]]" = {}
+        app.hooks = hooks
         for hook in _HOOKS:
             hooks[hook] = []
         app._hooked = True
         return hooks
     if name == "error_handlers":
-        app.error_handlers = handlers = {}
+        handlers: "dict[Any, Callable[..., Any]]" = {}
+        app.error_handlers = handlers
         app.hooks  # the pipeline looks at all of them
         return handlers
     if name == "abort":

@@ -12,15 +12,17 @@ import json
 import sys
 
 # The one place where runtimes part ways: both modules offer the same names.
-if sys.implementation.name in ("micropython", "circuitpython"):
-    from micropython import const as const
+# Type checkers take the first, CPython's.
+if sys.implementation.name not in ("micropython", "circuitpython"):
+    from . import _cpython
+    from ._cpython import const as const
 
-    import microdot._micropython as port  # `from . import` would ask the facade's __getattr__ first
+    port = _cpython
 else:
-    from . import _cpython as port  # type: ignore[no-redef]
-    from ._cpython import const as const  # type: ignore[no-redef]
+    from micropython import const as const  # type: ignore[assignment]  # its parameter has no name
 
-port = port
+    # `from . import` would ask the facade's __getattr__ first
+    import microdot._micropython as port  # type: ignore[no-redef]  # the same names in another module
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:

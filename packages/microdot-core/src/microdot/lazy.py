@@ -33,7 +33,7 @@ async def _create(
 
 # A class has no lazy attributes, so these are put there; the facade loads this module with `Request`.
 Request.G = G
-Request.create = staticmethod(_create)  # type: ignore[method-assign, assignment]
+Request.create = staticmethod(_create)  # type: ignore[method-assign]
 
 
 def _headers(request: Request) -> "Any":
@@ -168,7 +168,7 @@ async def upgrade(request: Request, headers: "dict[str, str]") -> "Any":
 
 
 # Attributes are made once and kept; methods are bound when they are asked for.
-_ATTRIBUTES = {
+_ATTRIBUTES: "dict[str, Callable[[Request], Any]]" = {
     "headers": _headers,
     "content_type": _content_type,
     "content_length": lambda request: max(declared_length(request), 0),
@@ -184,7 +184,7 @@ _ATTRIBUTES = {
     "sock": _sock,
     "body_used": lambda request: False,
 }
-_METHODS = {
+_METHODS: "dict[str, Callable[..., Any]]" = {
     "after_request": after_request,
     "media_type": media_type,
     "declared_length": declared_length,
@@ -207,7 +207,7 @@ def request_attribute(request: Request, name: str) -> "Any":
     """Make an attribute of a request; AttributeError when there is none of that name."""
     make = _ATTRIBUTES.get(name)
     if make:
-        value = make(request)  # type: ignore[no-untyped-call]
+        value = make(request)
         setattr(request, name, value)
         return value
     if name in _METHODS:

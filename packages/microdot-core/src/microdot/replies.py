@@ -6,6 +6,7 @@ from .lazy import Bound
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -162,13 +163,14 @@ def body_iter(response: Response) -> "Any":
     return body if hasattr(body, "__anext__") else BodyIterator(body, response.send_file_buffer_size)
 
 
-METHODS = {
+METHODS: "dict[str, Callable[..., Any]]" = {
     "set_cookie": set_cookie,
     "delete_cookie": delete_cookie,
     "write": write,
     "complete": complete,
     "body_iter": body_iter,
 }
+
 
 def response_attribute(response: Response, name: str) -> "Any":
     """Find a method of a response; AttributeError when there is none of that name."""
