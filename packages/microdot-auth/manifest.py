@@ -11,6 +11,7 @@ package(
     "microdot",
     files=(
         "auth.py",
+        "passwords.py",
     ),
     base_path="src",
     opt=3,
