@@ -1,4 +1,4 @@
-"""Provide the programs that tests need and pip does not have: MicroPython, 64-bit and 32-bit, and nginx.
+"""Provide the programs that tests need and pip does not have: MicroPython, 64-bit and 32-bit, nginx, Redis, Chromium.
 
     python tools/provide.py micropython32      print the path of a program that starts it
     python tools/provide.py --all              all of them
@@ -6,11 +6,12 @@
 The path is that of a small launcher in a cache folder (MICRODOT_CACHE; default: `microdot` in the user's cache folder).
 What is missing is downloaded with apt from the Debian archive that this machine uses already, and unpacked in the
 cache folder: nothing is installed, no privileges are needed, and apt's own lists stay as they are. The programs
-run on the C library that comes with them, so the release of this machine does not matter. A MicroPython 1.22 or newer
-on PATH serves when there is no such archive.
+run on the C library that comes with them, so the release of this machine does not matter. Chromium starts copies of
+itself, which that cannot help: it is the one of this machine's release, with all that it needs but the C library.
+What is on PATH serves when there is no such archive (of MicroPython 1.22 or newer).
 
-Where that is impossible the message says what to do; MICRODOT_MICROPYTHON64, MICRODOT_MICROPYTHON32 and
-MICRODOT_NGINX name programs of your own.
+Where that is impossible the message says what to do; MICRODOT_MICROPYTHON64, MICRODOT_MICROPYTHON32, MICRODOT_NGINX,
+MICRODOT_REDIS and MICRODOT_CHROMIUM name programs of your own.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class Component:
     """Arguments with which the program must run and exit 0 before it is handed out."""
     advice: str
     """How to get it where this tool cannot."""
+    whole: bool = False
+    """Whether apt finds out what else it needs, of this machine's release; else `packages` is the whole list."""
+    names: tuple[str, ...] = ()
+    """What it is called on PATH."""
 
 
 COMPONENTS = {
@@ -77,6 +82,41 @@ COMPONENTS = {
         WIDE,
         ("-v",),
         "install nginx so that it is on PATH",
+        names=("nginx", "/usr/sbin/nginx"),
+    ),
+    "redis": Component(
+        "usr/bin/redis-server",
+        (
+            "redis-server",
+            "redis-tools",
+            "libatomic1",
+            "libc6",
+            "libcap2",
+            "libgcc-s1",
+            "libjemalloc2",
+            "liblua5.1-0",
+            "liblzf1",
+            "libssl3t64",
+            "libstdc++6",
+            "libsystemd0",
+            "libzstd1",
+            "lua-bitop",
+            "lua-cjson",
+            "zlib1g",
+        ),
+        WIDE,
+        ("--version",),
+        "install redis-server or valkey-server so that it is on PATH",
+        names=("redis-server", "valkey-server"),
+    ),
+    "chromium": Component(
+        "usr/lib/chromium/chromium",
+        ("chromium", "fonts-dejavu-core"),
+        WIDE,
+        ("--version",),
+        "install chromium so that it is on PATH",
+        whole=True,
+        names=("chromium", "chromium-browser", "google-chrome"),
     ),
 }
 
@@ -122,7 +162,7 @@ def provide(name: str) -> Path:
     """Return the path of an executable that starts the program, downloading it on first use.
 
     Args:
-        name: one of COMPONENTS: "micropython64", "micropython32", "nginx".
+        name: one of COMPONENTS: "micropython64", "micropython32", "nginx", "redis", "chromium".
 
     Raises:
         Missing: it is not here and cannot be had; the message says why and what to do.
@@ -157,9 +197,10 @@ def provide(name: str) -> Path:
 
 def _on_path(name: str) -> Path | None:
     """Return an installed program that will do."""
-    if name == "nginx":
-        found = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-        return Path(found) if found else None
+    names = COMPONENTS[name].names
+    if names:
+        there = [found for found in map(shutil.which, names) if found]
+        return Path(there[0]) if there else None
     found = shutil.which("micropython")
     if found is None:
         return None
@@ -169,8 +210,8 @@ def _on_path(name: str) -> Path | None:
     return Path(found) if len(words) == 2 and int(words[0]) >= 122 and words[1] == wide else None
 
 
-def _source() -> tuple[str, str]:
-    """Return (address, Signed-By) of the Debian archive in this machine's own apt sources.
+def _source() -> tuple[str, str, str]:
+    """Return (address, Signed-By, release of this machine) of the Debian archive in this machine's own apt sources.
 
     Raises:
         Missing: this is not Debian, or its sources name no such archive.
@@ -182,7 +223,8 @@ def _source() -> tuple[str, str]:
     if release.get("ID") != "debian":
         raise Missing(f"this is {release.get('PRETTY_NAME', platform.system())}, and the packages are Debian's")
     # testing and unstable name no codename in some images
-    suites = {release.get("VERSION_CODENAME", SUITE), SUITE, "stable", "testing", "unstable", "sid"}
+    own = release.get("VERSION_CODENAME", SUITE)
+    suites = {own, SUITE, "stable", "testing", "unstable", "sid"}
     etc = Path("/etc/apt")
     for path in sorted(etc.glob("sources.list.d/*.sources")):
         for stanza in re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n", "", path.read_text())):
@@ -193,7 +235,7 @@ def _source() -> tuple[str, str]:
                 and "deb" in fields.get("Types", "").split()
                 and fields.get("Enabled", "yes").strip() != "no"
             ):
-                return fields["URIs"].split()[0], fields.get("Signed-By", "")
+                return fields["URIs"].split()[0], fields.get("Signed-By", ""), own
     for path in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list"))]:
         if not path.exists():
             continue
@@ -201,7 +243,7 @@ def _source() -> tuple[str, str]:
             match = re.match(r"deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)", line)
             if match and match.group(3) in suites and "main" in match.group(4).split():
                 keyring = re.search(r"signed-by=(\S+)", match.group(1) or "", re.IGNORECASE)
-                return match.group(2), keyring.group(1) if keyring else ""
+                return match.group(2), keyring.group(1) if keyring else "", own
     raise Missing("the apt sources of this machine name no Debian archive with `main`")
 
 
@@ -212,19 +254,26 @@ def _run(command: list[str], folder: Path) -> None:
         raise Missing(f"`{shlex.join(command)}` failed: {last}")
 
 
-def _fetch(packages: Sequence[str], architecture: str, work: Path) -> Path:
-    """Download packages into an empty folder, unpack them, and return the root that they were unpacked to."""
+def _fetch(packages: Sequence[str], architecture: str, work: Path, whole: bool = False) -> Path:
+    """Download packages into an empty folder, unpack them, and return the root that they were unpacked to.
+
+    Args:
+        packages: their names.
+        architecture: Debian's name of it.
+        work: the folder.
+        whole: whether to get what they depend on too, of this machine's release and without its C library.
+    """
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise Missing(f"there is no {tool} on this machine")
-    address, keyring = _source()
+    address, keyring, suite = _source()
     shutil.rmtree(work, ignore_errors=True)
     for part in ("lists/partial", "cache/archives/partial", "sources", "debs", "root"):
         (work / part).mkdir(parents=True)
     (work / "status").touch()
     signed = f"Signed-By: {keyring}\n" if keyring else ""
     (work / "sources/debian.sources").write_text(
-        f"Types: deb\nURIs: {address}\nSuites: {SUITE}\nComponents: main\n{signed}"
+        f"Types: deb\nURIs: {address}\nSuites: {suite if whole else SUITE}\nComponents: main\n{signed}"
     )
     # Read after the machine's own settings, of which a proxy is wanted and the hooks of other programs are not.
     (work / "apt.conf").write_text(
@@ -246,8 +295,13 @@ Acquire::Retries "3";
     )
     apt = ["apt-get", "-c", str(work / "apt.conf"), "-q"]
     _run([*apt, "update"], work)
-    _run([*apt, "download", *packages], work / "debs")
-    for package in sorted((work / "debs").glob("*.deb")):
+    if whole:
+        _run([*apt, "-y", "--no-install-recommends", "--download-only", "install", *packages], work)
+    else:
+        _run([*apt, "download", *packages], work / "debs")
+    for package in sorted([*(work / "debs").glob("*.deb"), *(work / "cache/archives").glob("*.deb")]):
+        if whole and package.name.startswith(("libc6_", "libc-bin_")):
+            continue
         _run(["dpkg-deb", "-x", str(package), str(work / "root")], work)
     for part in ("lists", "cache", "debs"):
         shutil.rmtree(work / part)
@@ -268,12 +322,12 @@ def _download(name: str, component: Component, folder: Path) -> None:
         raise Missing(f"the packages are not made for {own}")
     print(f"provide: fetching {name} ({SUITE}, {architecture}) with apt into {folder}", file=sys.stderr, flush=True)
     work = folder.with_name(folder.name + ".part")
-    root = _fetch(component.packages, architecture, work)
+    root = _fetch(component.packages, architecture, work, component.whole)
 
     loaders = sorted(path for path in root.rglob("ld-linux*.so.*") if path.is_file())
     shared = root.rglob("lib*.so*")
-    libraries = sorted({path.parent for path in shared if path.parent.name.endswith(("gnu", "gnueabihf"))})
-    if not loaders or not (root / component.program).exists():
+    libraries = sorted({path.parent for path in shared if path.parent.name.endswith(("gnu", "gnueabihf", "pulseaudio"))})
+    if not (loaders or component.whole) or not (root / component.program).exists():
         raise Missing(f"the packages hold no {component.program}")
 
     def final(path: Path) -> str:
@@ -281,10 +335,14 @@ def _download(name: str, component: Component, folder: Path) -> None:
 
     search = ":".join(final(path) for path in libraries)
     launcher = work / name
-    launcher.write_text(
-        "#!/bin/sh\n"
-        f"exec {final(loaders[0].resolve())} --library-path {search} {final(root / component.program)} \"$@\"\n"
-    )
+    if component.whole:
+        start = (
+            f"export LD_LIBRARY_PATH={search} FONTCONFIG_SYSROOT={final(root)} FONTCONFIG_FILE=/etc/fonts/fonts.conf\n"
+            f"exec {final(root / component.program)}"
+        )
+    else:
+        start = f"exec {final(loaders[0].resolve())} --library-path {search} {final(root / component.program)}"
+    launcher.write_text(f'#!/bin/sh\n{start} "$@"\n')
     launcher.chmod(0o755)
     shutil.rmtree(folder, ignore_errors=True)
     work.rename(folder)
