@@ -318,6 +318,12 @@ class Link(asyncio.Protocol):
         elif self._reader is not None and not self._reader.done():
             self._reader.set_exception(exc)
 
+    def half_close(self) -> None:
+        """Tell the peer that no more will come, and go on reading."""
+        self._flush()
+        if not self.gone and self.transport.can_write_eof():
+            self.transport.write_eof()
+
     def close(self) -> None:
         """Send what is left, then close; the sweeper aborts it when the peer does not take that."""
         self._flush()
@@ -341,13 +347,6 @@ class Link(asyncio.Protocol):
         return self.transport.get_extra_info(name)
 
 
-def half_close(link: Link) -> None:
-    """Tell the peer that no more will come, and go on reading."""
-    link._flush()
-    if not link.gone and link.transport.can_write_eof():
-        link.transport.write_eof()
-
-
 async def listen(
     server: "Server",
     link: "Callable[[Server], Link]",
@@ -359,15 +358,10 @@ async def listen(
     """Bind and, with `start_serving`, accept."""
     _check_install()
     loop = asyncio.get_running_loop()
-    server.loop = loop  # type: ignore[attr-defined]
+    server.loop = loop
     return await loop.create_server(
         lambda: link(server), host, port, ssl=ssl, backlog=512, start_serving=start_serving
     )
-
-
-def in_loop(server: "Server", function: "Callable[[Server], None]") -> None:
-    """Call `function(server)` in the loop's thread, from whichever thread this is."""
-    server.loop.call_soon_threadsafe(function, server)  # type: ignore[attr-defined]
 
 
 async def sleep_ms(milliseconds: int) -> None:

@@ -196,21 +196,8 @@ class Link:
             self.eof = True
 
 
-class Listener:
-    """A listening socket and its accept loop."""
-
-    def __init__(self, sock: "Any", task: "Any") -> None:
-        self._sock = sock
-        self._task = task
-
-    def close(self) -> None:
-        """Accept no more."""
-        self._task.cancel()
-        self._sock.close()
-
-
-async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any", *serving: bool) -> Listener:
-    """Bind, and accept until the result is closed."""
+async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any", *serving: bool) -> "Any":
+    """Bind, and accept in a task, `server.accepting`; returns the listening socket."""
     if serving:
         raise ValueError("start_serving must be True")
     sock = socket.socket()
@@ -218,7 +205,8 @@ async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any"
     sock.bind(socket.getaddrinfo(host, port)[0][-1])
     sock.listen(16)  # who waits here holds no heap; asyncio's 5 lose a browser's burst
     sock.setblocking(False)
-    return Listener(sock, create_task(_accept(server, link, sock, ssl)))
+    server.accepting = create_task(_accept(server, link, sock, ssl))
+    return sock
 
 
 async def _accept(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> None:
@@ -258,15 +246,6 @@ def _accept_one(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> "
     except Exception:
         sock.close()
         raise
-
-
-def half_close(link: Link) -> None:
-    """Sockets have no shutdown() here: those who linger wait for the peer to close."""
-
-
-def in_loop(server: "Server", function: "Callable[[Server], None]") -> None:
-    """Call `function(server)`: there is one thread."""
-    function(server)
 
 
 def run(main: "Any", app: "Any") -> None:

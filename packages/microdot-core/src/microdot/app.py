@@ -357,10 +357,9 @@ class Microdot:
 
     def shutdown(self) -> None:
         """Stop serving: running requests finish, then `run()` returns. May be called from any thread and any handler."""
-        from .rare import stop
+        from .rare import shutdown
 
-        for server in self._servers:
-            _port.in_loop(server, stop)
+        shutdown(self)
 
 
 def abort(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     redirect = Response.redirect
     send_file = Response.send_file
+
+    def find(name: str) -> object:
+        """Return a name of the package from the module that has it."""
 else:
     _PACKAGE = {
         "Microdot": "app",

@@ -4,6 +4,7 @@ from .http import HTTPException, const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from .app import Microdot
     from .server import Connection, Server
 
 _GRACE = const(1)  # ticks in which a new connection may send its head before another can take its place
@@ -80,7 +81,8 @@ async def leave_body(connection: "Connection", keep: bool) -> bool:
 
 async def linger(connection: "Connection") -> None:
     """Let a client that is still sending read the answer: closing now would reset the connection (RFC 9112 9.6)."""
-    port.half_close(connection)
+    if hasattr(connection, "half_close"):  # boards' sockets have no shutdown(): there the client closes first
+        connection.half_close()
     connection.expires = connection.server.tick + port.LINGER
     try:
         while await connection.fill():
@@ -111,10 +113,22 @@ def make_room(server: "Server") -> "bool | None":
     return None
 
 
+def shutdown(app: "Microdot") -> None:
+    """Stop all servers of an application, from whichever thread this is."""
+    for server in app._servers:
+        if server.loop is None:  # a board has one thread
+            stop(server)
+        else:
+            server.loop.call_soon_threadsafe(stop, server)
+
+
 def stop(server: "Server") -> None:
     """Accept no more and close connections that wait for a request; `Server.run()` then returns."""
     server.stopping = True
     if server.sockets:
+        if server.accepting:  # a board's task that accepts
+            server.accepting.cancel()
+            server.accepting = None
         server.sockets.close()
     for connection in list(server.connections):
         if connection.since:

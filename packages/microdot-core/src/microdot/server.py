@@ -28,6 +28,8 @@ class Server:
     tick = 1  # the clock of all deadlines
     stopping = False
     sockets: "Any" = None
+    loop: "Any" = None  # CPython's event loop, for other threads
+    accepting: "Any" = None  # a board's task that accepts
     scheme = "http"
     _date_tick = -4
 
