@@ -3,7 +3,7 @@
 Portable: CPython and MicroPython.
 """
 
-from microdot import Microdot, Request, abort
+from microdot import Microdot, Request, Response, abort
 from microdot.cors import CORS
 from microdot.test_client import TestClient
 from support.checks import raised
@@ -231,6 +231,14 @@ async def test_by_hand() -> None:
     async def mine(request: Request) -> "Any":
         return "", 200, cors.get_cors_headers(request)
 
+    @app.get("/mine-too")
+    async def mine_too(request: Request) -> Response:
+        response = Response("")
+        assert cors.after_request(request, response) is None  # type: ignore[func-returns-value]
+        assert cors.after_request(None, response) is None  # type: ignore[func-returns-value]
+        return response
+
+    assert cors_headers(await client.get("/mine-too", headers={"Origin": ALLOWED})) == {"Allow-Origin": ALLOWED}
     assert cors_headers(await client.get("/", headers={"Origin": ALLOWED})) == {}
     assert cors_headers(await client.get("/mine", headers={"Origin": ALLOWED})) == {"Allow-Origin": ALLOWED}
     request = Request(app, None, "OPTIONS", "/", "1.1", {"Origin": ALLOWED})

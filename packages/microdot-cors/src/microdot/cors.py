@@ -75,8 +75,8 @@ class CORS:
         """Set an application up; see the class for the arguments."""
         self.default_options_handler = app.options_handler
         if handle_cors:
-            app.on("after", self.after_request)
-            app.on("error", self.after_request)
+            app.on("after", self._after)
+            app.on("error", self._after)
 
     setup = initialize
 
@@ -130,10 +130,13 @@ class CORS:
                 headers[prefix + "Allow-Private-Network"] = "true"
         return headers
 
-    async def after_request(self, request: "Request | None", response: "Response") -> None:
-        """Add the headers to a response: this is the hook."""
+    def after_request(self, request: "Request | None", response: "Response") -> None:
+        """Add the headers to a response; with `handle_cors=False` call it yourself."""
         if request:
             headers = self.get_cors_headers(request)
             response.headers.update(headers)
             if not headers and request.method == "OPTIONS" and "Origin" in request.headers:
                 response.headers.pop("Allow", None)
+
+    async def _after(self, request: "Request | None", response: "Response") -> None:
+        self.after_request(request, response)  # a coroutine, because a plain hook would cost a thread
