@@ -59,7 +59,7 @@ class CORS:
         for names in (allowed_origins, allowed_methods, expose_headers, allowed_headers):
             # In a str every part would be found: `"https://a.co" in "https://a.com"`.
             if isinstance(names, str) and names != "*":
-                raise ValueError("CORS: give a list, not a str")
+                raise ValueError("CORS: a list, not a str")
         self.allowed_origins = allowed_origins
         self.allow_credentials = allow_credentials
         self.allowed_methods = allowed_methods
@@ -82,7 +82,8 @@ class CORS:
 
     def options_handler(self, request: "Request") -> "dict[str, str]":
         """Return the headers of the answer to an OPTIONS request."""
-        headers = dict(self.default_options_handler(request)) if self.default_options_handler else {}
+        handler = self.default_options_handler
+        headers = dict(handler(request) if handler else {})
         headers.update(self.get_cors_headers(request))
         return headers
 
