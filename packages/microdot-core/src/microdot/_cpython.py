@@ -7,6 +7,7 @@ import asyncio
 import errno
 import inspect
 import re
+import sys
 import traceback
 from contextvars import copy_context
 from functools import lru_cache, partial
@@ -302,14 +303,20 @@ class Link(asyncio.Protocol):
         if not self.blocked:
             await asyncio.sleep(0)
             return
-        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent = self._count_unsent()
         self._writer = self.loop.create_future()
         await self._writer
+
+    def _count_unsent(self) -> int:
+        try:
+            return self.transport.get_write_buffer_size()
+        except AttributeError:  # CPython 3.10: a TLS transport whose socket was reset
+            return 0
 
     def expire(self, exc: Exception) -> None:
         """End a wait whose deadline has passed: `exc` for a reader, an abort for a writer that made no progress."""
         if self.blocked or self.transport.is_closing():
-            unsent = self.transport.get_write_buffer_size()
+            unsent = self._count_unsent()
             if unsent < self._unsent:
                 self._unsent = unsent
                 self.expires = self.server.deadline(self.server.app.write_timeout)
@@ -331,7 +338,7 @@ class Link(asyncio.Protocol):
         if self.gone:
             self.server.connections.discard(self)
             return
-        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent = self._count_unsent()
         self.expires = self.server.deadline(self.server.app.write_timeout)
         self.transport.close()
 
@@ -372,16 +379,34 @@ async def sleep_ms(milliseconds: int) -> None:
 def run(main: "Coroutine[Any, Any, Any]", app: "Microdot") -> None:
     """Run the coroutine `main` in a new loop; SIGTERM shuts `app` down where the system allows it."""
 
+    interrupted = False
+
     async def body() -> None:
         import signal
 
+        task = asyncio.current_task()
+        assert task is not None
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            interrupted = True
+            task.cancel()
+
+        loop = asyncio.get_running_loop()
         try:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, app.shutdown)
+            loop.add_signal_handler(signal.SIGTERM, app.shutdown)
+            if sys.version_info < (3, 11):  # later ones do this by themselves: running requests are to finish
+                loop.add_signal_handler(signal.SIGINT, interrupt)
         except (NotImplementedError, RuntimeError, ValueError):
             pass  # Windows, or not the main thread
         await main
 
-    asyncio.run(body())
+    try:
+        asyncio.run(body())
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        raise KeyboardInterrupt from None
 
 
 _tasks: "set[asyncio.Task[Any]]" = set()
