@@ -5,7 +5,6 @@ back there, unless the user object has an attribute `login_version`, a number or
 issued under another one is void. Change it when the password changes, or at logout.
 """
 
-from . import Response
 from .datastructures import urlencode
 from .helpers import invoke_handler, wraps
 from .http import const
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from . import Request
+    from . import Request, Response
 
 
 def is_local(url: str) -> bool:
@@ -49,7 +48,7 @@ class Login:
 
     async def login_user(
         self, request: "Request", user: "Any", remember: "bool | float" = False, redirect_url: str = "/"
-    ) -> Response:
+    ) -> "Response":
         """Log a user in, after the password or what there is has been checked.
 
         What the session of another user held is forgotten.
@@ -63,13 +62,15 @@ class Login:
         Returns:
             a redirect to where the user wanted to go.
         """
+        from . import redirect
+
         session = request.app._session.get(request)
         if session.get("_user_id", user.id) != user.id:
             session.clear()
             request.app._session.set_cookie(request, "_remember", "")
         self._store(request, user, 30 if remember is True else remember, True)
         url = request.args.get("next", "")
-        return Response.redirect(url if is_local(url) else redirect_url)
+        return redirect(url if is_local(url) else redirect_url)
 
     def _store(self, request: "Request", user: "Any", days: float, fresh: bool) -> None:
         extension = request.app._session
