@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hosts.program import register
+from hosts.program import ACCEPTED, LOADED, register
 from provide import micropython
 from support.wire_client import Answer, Connection, request
 from support.wire_server import ROOT, free_port, python_path, wait_until
@@ -64,6 +66,19 @@ KINDS = {
         Kind("wsgiref", _python("-m", "hosts.serve_wsgiref", "{port}"), "wsgi"),
     )
 }
+
+
+@contextlib.contextmanager
+def own_limits() -> Iterator[None]:
+    """Give this process the limits of the program for a while."""
+    from microdot import Request
+
+    before = Request.max_body_length, Request.max_content_length
+    Request.max_body_length, Request.max_content_length = LOADED, ACCEPTED
+    try:
+        yield
+    finally:
+        Request.max_body_length, Request.max_content_length = before
 
 
 class Host:
@@ -137,7 +152,8 @@ class Host:
         from microdot.test_client import TestClient
 
         app = Microdot()
-        register(app, str(self.file))
+        with own_limits():
+            register(app, str(self.file))
         self._loop = asyncio.new_event_loop()
         self._client = TestClient(app, host="localhost")
         self._loop.run_until_complete(self._client.__aenter__())
@@ -160,14 +176,10 @@ class Host:
     def stop(self) -> str:
         """End the host; return what it has printed."""
         if self._loop is not None:
-            from microdot import Request
-
             self._loop.run_until_complete(self._client.__aexit__())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
             self._loop = None
-            for name in ("max_body_length", "max_content_length"):
-                setattr(Request, name, 16384)
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.terminate()
@@ -187,7 +199,8 @@ class Host:
     ) -> Answer:
         """Send a request and return the answer, whichever host this is."""
         if self._loop is not None:
-            return self._loop.run_until_complete(self._ask_client(path, method, send, content))
+            with own_limits():
+                return self._loop.run_until_complete(self._ask_client(path, method, send, content))
         lines = [line for line in send if not line.startswith("Host:")]
         if chunked:
             lines.append("Transfer-Encoding: chunked")

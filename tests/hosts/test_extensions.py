@@ -65,7 +65,8 @@ def test_broken_upload(host: Host) -> None:
 
 def test_static(host: Host) -> None:
     answer = host.ask("/static/file.txt")
-    assert (answer.status, len(answer.body), answer.value("content-type")) == (200, 5000, "text/plain"), answer
+    assert (answer.status, len(answer.body)) == (200, 5000), answer
+    assert (answer.value("content-type") or "").startswith("text/plain")
     tag = answer.value("etag")
     assert tag
     assert host.ask("/static/file.txt", send=(f"If-None-Match: {tag}",)).status == 304

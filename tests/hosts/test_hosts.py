@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 
-
-from typing import Any
-
+import httpx
 import pytest
 from hosts.running import KINDS, Host
 from hosts.table import ROWS, Row
 from support.wire_client import Answer, request
 from support.wire_server import COMPLAINTS, wait_until
-
 
 WIRED = [name for name in KINDS if name != "test-client"]
 ASYNC = [name for name in WIRED if KINDS[name].interface != "wsgi"]
@@ -53,14 +51,13 @@ def test_row(host: Host, row: Row) -> None:
 @pytest.mark.parametrize("host", [name for name in WIRED if KINDS[name].interface != "native"], indirect=True)
 def test_upgrade_to_another_protocol(host: Host) -> None:
     """Only hosts that own the socket can switch to a protocol of the handler's; others say so."""
-    with host.connect() as client:
-        client.send(request("GET", "/upgrade", "Connection: close"))
-        head = client.head()
-        rest = client.drain()
     if host.kind.name.startswith("gunicorn"):
-        assert (head.status, rest) == (101, b""), (head, rest)
+        with host.connect() as client:
+            client.send(request("GET", "/upgrade"))
+            assert (client.head().status, client.drain()) == (101, b"")
     else:
-        assert head.status == 501 and b"server" in rest, (head, rest)
+        answer = host.ask("/upgrade")
+        assert answer.status == 501 and b"server" in answer.body, answer
 
 
 # Streams, and clients that go
@@ -132,6 +129,26 @@ def test_200_at_once(host: Host) -> None:
         assert answer.status == 200, answer
         assert json.loads(answer.body) == [number, number, path, "x" * number if number % 2 else ""]
         client.close()
+
+
+@pytest.mark.parametrize("host", ["hypercorn"], indirect=True)
+def test_http_2(host: Host) -> None:
+    """Bodies have no length there, cookies come apart, and nothing of a connection may stand in an answer."""
+    with httpx.Client(http1=False, http2=True, base_url=f"http://127.0.0.1:{host.port}", trust_env=False) as client:
+        answer = client.get("/request/a%2Fb?x=1")
+        assert answer.http_version == "HTTP/2" and answer.json()["path"] == "/request/a%2Fb"
+        assert client.get("/cookies", headers=[("Cookie", "a=1"), ("Cookie", "b=2")]).json() == {"a": "1", "b": "2"}
+        for size, status in ((10, 200), (30000, 200), (60000, 413)):
+
+            def pieces(size: int = size) -> Iterator[bytes]:
+                for _ in range(0, size, 1000):
+                    yield b"x" * min(size, 1000)
+
+            answer = client.post("/stream", content=pieces())
+            assert answer.status_code == status, (size, answer.text)
+        assert client.get("/slowly").content == b"tick\n" * 3
+        assert client.get("/tuple").status_code == 410
+        assert client.head("/json").headers["content-length"] == "14"
 
 
 @wired

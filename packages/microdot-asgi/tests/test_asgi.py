@@ -309,6 +309,17 @@ async def test_body_of_http_2_needs_no_header() -> None:
     assert server.status == 413
 
 
+async def test_body_that_nobody_reads_does_not_block_a_connection_of_http_2() -> None:
+    app = Microdot()
+    app.on("admit", lambda request, route: ("no", 403))
+    server = await Server(app, *[body(b"x" * 9000, True)] * 20, body(b""), http_version="2", method="POST").run()
+    assert (server.status, server.events) == (403, [])
+    # With HTTP/1.1 that is the server's business: it may rather close.
+    headers = [(b"transfer-encoding", b"chunked")]
+    server = await Server(app, body(b"x", True), body(b""), headers=headers, method="POST").run()
+    assert (server.status, len(server.events)) == (403, 2)
+
+
 # Streams
 
 

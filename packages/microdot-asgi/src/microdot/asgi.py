@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _READ_AHEAD = 65536
 # Bytes that a stream may send before others get their turn, when the server takes them without a pause.
 _TURN = 65536
+# Seconds in which the rest of a body may come that nobody has read.
+_LINGER = 1
 # RFC 9110 7.6.1: these belong to one connection, which is the server's, and HTTP/2 forbids them.
 _HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive", "proxy-connection")
 # What stays as it is in a path (RFC 3986 3.3): a server that gives no raw path has decoded the rest.
@@ -190,6 +192,22 @@ class _Connection:
             pass  # it went within the body
         self.cancelled = True
         task.cancel()
+
+    async def skip(self) -> None:
+        """Drop the rest of the body, for a moment, before the response is sent.
+
+        Requests share a connection in HTTP/2, and there is a server (hypercorn) that never reads from it again when a request
+        is answered before its body was taken.
+        """
+        try:
+            await asyncio.wait_for(self._skip(), _LINGER)
+        except (asyncio.TimeoutError, HTTPException):
+            pass
+
+    async def _skip(self) -> None:
+        while not self.ended:
+            self._buffer = b""
+            await self._take()
 
     async def pass_on(self, event: "dict[str, Any]") -> None:
         """Send a message; an OSError of the server means that the client has gone."""
@@ -417,7 +435,7 @@ class Microdot(_Microdot):
         version = scope.get("http_version", "1.1")
         scheme = scope.get("scheme", "http")
         connection: _Connection
-        body = None
+        body: "_Connection | None" = None
         if kind == "http":
             connection = _Connection(scope, receive, send)
             fields = dict(scope.get("headers") or ())
@@ -457,6 +475,8 @@ class Microdot(_Microdot):
             if kind == "websocket":
                 await _end_socket(connection, response)  # type: ignore[arg-type]
             elif response is not Response.already_handled:
+                if body is not None and version[:1] != "1" and not body.ended and isinstance(response.body, bytes):
+                    await body.skip()
                 start = _plain_start(response)
                 if start is None:
                     await _respond(connection, response)
@@ -548,7 +568,7 @@ class Microdot(_Microdot):
 
 def _server_process() -> int:
     """Return the number of the process that ends the server."""
-    if "gunicorn.arbiter" in sys.modules:
+    if "gunicorn.arbiter" in sys.modules and os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
         return os.getppid()  # gunicorn always has one above its workers
     # Where uvicorn, hypercorn and granian have workers, they run a function of their own in a process made for that. A
     # program that runs `uvicorn.run` so is not to be killed itself.
@@ -695,7 +715,13 @@ async def _end_socket(socket: _Socket, response: Response) -> None:
         await socket.close(1000)  # before it was accepted this is a 403
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from microdot.websocket import (
+        WebSocket as WebSocket,
+        websocket_upgrade as websocket_upgrade,
+        with_websocket as with_websocket,
+    )
+else:
 
     def __getattr__(name):
         # microdot-websocket serves every host; a program that needs none has not installed it.

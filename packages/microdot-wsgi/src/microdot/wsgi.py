@@ -701,7 +701,7 @@ class Microdot(_Microdot):
 
 def _server_process() -> int:
     """Return the number of the process that ends the server."""
-    if "gunicorn.arbiter" in sys.modules:
+    if "gunicorn.arbiter" in sys.modules and os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
         return os.getppid()  # gunicorn always has one above its workers
     target = getattr(multiprocessing.current_process(), "_target", None)
     module = str(getattr(target, "__module__", ""))
@@ -748,7 +748,13 @@ async def _close(chunks: Any) -> None:
             print_exception(exc)
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from microdot.websocket import (
+        WebSocket as WebSocket,
+        websocket_upgrade as websocket_upgrade,
+        with_websocket as with_websocket,
+    )
+else:
 
     def __getattr__(name):
         # microdot-websocket serves every host; a program that needs none has not installed it.
