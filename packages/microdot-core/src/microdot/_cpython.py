@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from .app import Microdot
+    from .outgoing import BodyIterator
     from .server import Server
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ memo = lru_cache(maxsize=256)
 # Received bytes that may wait for somebody to read them, and chunks of a stream that wait for one common write.
 _READ_AHEAD = 65536
 _WRITE_TOGETHER = 16384
+_SENDFILE = 524288  # bytes that a client has to take within the deadline
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -169,6 +171,7 @@ class Link(asyncio.Protocol):
     _read_paused = False
     _chunks: "list[bytes] | None" = None
     _chunks_length = 0
+    _copying = False  # the system copies a file
     _closed = False  # by us; the socket may still have to send
     _unsent = 0  # bytes that the socket had not taken when a wait for it began
 
@@ -307,6 +310,39 @@ class Link(asyncio.Protocol):
         self._writer = self.loop.create_future()
         await self._writer
 
+    async def send_file(self, chunks: "BodyIterator", length: int) -> bool:
+        """Let the system copy a file to the socket where that pays; False when nothing was sent.
+
+        Raises:
+            OSError: the peer has gone, or took nothing within the deadline.
+        """
+        file = chunks.file()
+        if file is None or length < _READ_AHEAD:
+            return False
+        try:
+            file.fileno()
+        except (AttributeError, OSError):
+            return False
+        self._flush()
+        start = file.tell()
+        end = start + length
+        while start < end:
+            # In pieces, because the deadline is for each and nothing tells how far one has got.
+            count = min(end - start, _SENDFILE)
+            self.expires = self.server.deadline(self.server.app.write_timeout)
+            self._copying = True
+            try:
+                sent = await self.loop.sendfile(self.transport, file, start, count)
+            except RuntimeError as exc:  # the transport is closing
+                raise ConnectionResetError(errno.ECONNRESET, "Connection lost") from exc
+            finally:
+                self.expires = 0
+                self._copying = False
+            if sent < count:
+                raise ValueError("response: the file has become shorter")
+            start += sent
+        return True
+
     def _count_unsent(self) -> int:
         try:
             return self.transport.get_write_buffer_size()
@@ -315,7 +351,10 @@ class Link(asyncio.Protocol):
 
     def expire(self, exc: Exception) -> None:
         """End a wait whose deadline has passed: `exc` for a reader, an abort for a writer that made no progress."""
-        if self.blocked or self.transport.is_closing():
+        if self._copying:
+            self.transport.abort()
+            self.task.cancel()
+        elif self.blocked or self.transport.is_closing():
             unsent = self._count_unsent()
             if unsent < self._unsent:
                 self._unsent = unsent

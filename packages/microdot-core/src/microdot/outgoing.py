@@ -35,6 +35,10 @@ class BodyIterator:
     def __aiter__(self) -> "BodyIterator":
         return self
 
+    def file(self) -> "Any":
+        """Return the body when it is file-like."""
+        return self._body if self._next == self._read else None
+
     def _once(self) -> "Any":
         body = self._body
         self._body = None
@@ -117,7 +121,7 @@ async def respond(connection: "Connection", response: Response, minor: int, keep
                 body = body[:declared]
             if declared is not None and length != declared:
                 raise ValueError("response: the body is shorter than its Content-Length")
-            if "close" in str(response.headers.get("Connection", "")).lower():
+            if "close" in str((response._headers or {}).get("Connection", "")).lower():
                 keep = False
             lines = connection.server.date()
             if response.status_code < 200 or response.status_code in (204, 304):
@@ -163,6 +167,8 @@ async def _stream(connection: "Connection", chunks: BodyIterator, head: bytes, l
     left = length
     try:
         await _soon(connection, head)
+        if left and hasattr(connection, "send_file") and await connection.send_file(chunks, left):
+            return
         async for chunk in chunks:
             data = chunk.encode() if isinstance(chunk, str) else chunk
             if not data:
@@ -212,5 +218,5 @@ def _length(body: "Any", chunks: "BodyIterator | None") -> "int | None":
 
 
 def _declared(response: Response) -> "int | None":
-    value = response.headers.get("Content-Length")
+    value = (response._headers or {}).get("Content-Length")
     return None if value is None else int(value)
