@@ -1,20 +1,132 @@
-"""Token buckets per client, body and time limits per route."""
+"""Who asks too often, sends too much or takes too long: limits per client and per route, in memory of a fixed size."""
 
-TYPE_CHECKING = False
+from .app import abort
+from .http import const
+
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from microdot import Microdot, Request, Response
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from . import Microdot, Request, Response
+    from .app import Route
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+# Times are milliseconds modulo this and one: that is how the clocks of 32-bit boards count.
+_MASK = const(0x3FFFFFFF)
 
 
-class Ratelimit:
-    """Token buckets per client, body and time limits per route: `app.install(Ratelimit())`."""
+try:
+    from ._ratelimit import client, ticks
+except ImportError:  # a board
+    from asyncio.core import ticks  # type: ignore[import-not-found, no-redef]
+
+    client = None  # type: ignore[assignment]
+
+
+class RateLimit:
+    """A token bucket per client: `limit` requests at once, and as many in every `per` seconds.
+
+    `limits = app.install(RateLimit(100, per=60))` counts all requests, also those that no route answers. They are looked at
+    before their bodies are read; one too many is answered 429 with Retry-After. The object also decorates handlers:
+
+        @app.post("/login")
+        @limits(RateLimit(5, per=60), max_content_length=1000, timeout=5)
+        async def login(request): …
+
+    There are `slots` buckets. When all are taken, a client that is new gets the slot of the fullest: those who are over
+    their limit stay. Who has more addresses than there are slots is not limited by this.
+
+    Args:
+        limit: how many requests a full bucket is good for, at most 1000 per second.
+        per: the seconds in which an empty bucket fills, at most a week.
+        slots: how many clients are told apart; one takes some 100 bytes on a board.
+        key: returns what tells clients apart, `f(request)` → str, of which 64 characters count; by default the IPv4
+            address, or the network of an IPv6 address: who has one of that has 2 ** 64.
+    """
+
+    def __init__(
+        self, limit: int = 60, per: int = 60, slots: int = 32, key: "Callable[[Request], str] | None" = client
+    ) -> None:
+        assert 0 < limit <= per * 1000 and per <= 604800 and slots > 0, "RateLimit: see the limits of its arguments"
+        self.options = per * 1000 // limit, limit, slots, key
+        # By client, the time at which its bucket is full again: GCRA, which needs one number per bucket.
+        self._at: "dict[str, int]" = {}
+        # By handler, because functions of boards take no attributes.
+        self._of: "dict[Any, tuple[RateLimit, dict[str, Any]]]" = {}
 
     def setup(self, app: "Microdot") -> None:
-        """Register the hooks; `app.install` calls this.
+        """Limit an application; one object may be set up on several, which then count together."""
+        app.on("admit", self.admit)
+        app.on("after", self.after)
+
+    def __call__(self, rate: "RateLimit | None" = None, **options: "Any") -> "Callable[[F], F]":
+        """Decorate a handler: this goes directly below its route.
 
         Args:
-            app: the application. One object may be set up on several.
+            rate: counts the requests of the handler instead of this object, which is what is set up. One that decorates
+                several handlers counts them together.
+            options: `max_content_length`: the longest body in bytes, longer ones are answered 413; `max_body_length`: the
+                longest one that is loaded, longer ones are left in `request.stream`; `timeout`: the seconds that before
+                hooks and handler may take, else the answer is 503.
         """
-        app.on("after", self._after)
+        for name in options:
+            assert name in ("max_content_length", "max_body_length", "timeout"), "RateLimit: no option " + name
 
-    async def _after(self, request: "Request", response: "Response") -> None:
-        response.headers["X-Ratelimit"] = "1"
+        def add(f: "F") -> "F":
+            self._of[f] = rate or self, options
+            return f
+
+        return add
+
+    def take(self, request: "Request") -> str:
+        """Take a token for a request.
+
+        Returns:
+            the value of a RateLimit header, which tells the client what is left.
+
+        Raises:
+            HTTPException: 429 with such a header and Retry-After, when there is none.
+        """
+        step, limit, slots, key = self.options
+        full = self._at
+        whose = (key(request) if key else request.client_addr[0])[:64]
+        now = ticks()
+        most = missing = limit * step
+        fullest = whose
+        for other in full:
+            # Milliseconds until that bucket is full; what is longer than it can be lies in the past.
+            wait = (full[other] - now) & _MASK
+            if wait > most:
+                wait = 0
+            if other == whose:
+                missing = wait
+                break
+            if wait < missing:
+                missing = wait
+                fullest = other
+        else:
+            missing = 0
+            if len(full) >= slots:
+                full.pop(fullest)
+        missing += step
+        left = most - missing
+        # draft-ietf-httpapi-ratelimit-headers-10 4: requests that are left, seconds until there are as many as can be.
+        value = '"default";r=%d;t=%d' % (left // step * (left > 0), -(-missing // 1000))
+        if left < 0:
+            abort(429, "Too many requests", {"RateLimit": value, "Retry-After": str(-(left // 1000))})
+        full[whose] = (now + missing) & _MASK
+        return value
+
+    async def admit(self, request: "Request", route: "Route | None") -> None:
+        """Apply the limits: this is a hook."""
+        rate, options = self._of.get(route and route.handler, (self, {}))
+        for name in options:
+            setattr(request, name, options[name])
+        request.rate = rate.take(request)  # type: ignore[attr-defined]
+
+    async def after(self, request: "Request", response: "Response") -> None:
+        """Tell the client what is left: this is a hook."""
+        if hasattr(request, "rate"):  # not when a hook ahead of ours has answered
+            response.headers["RateLimit"] = request.rate
