@@ -95,10 +95,13 @@ class RedisPubSub(PubSub):
 
     async def stop(self, app: "Microdot | None" = None) -> None:
         """Disconnect, and end all subscriptions."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        tasks = self._tasks
         self._tasks = []
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # Once may not be enough: redis-py can swallow a cancellation that comes while it connects.
+            tasks = list((await asyncio.wait(tasks, timeout=0.2))[1])
         self._ready.clear()
         for _, future in self._unsent:
             if not future.done():
