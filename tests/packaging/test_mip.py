@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from project import CORE, Package
+from support.board import Board
 from support.environments import run
 
 EXTENSION = "microdot-test-client"
@@ -142,33 +143,6 @@ def test_unknown_package_leaves_nothing(micropython64: Path, index_url: str, tmp
     said = mip_install(micropython64, "microdot-nothing", index_url, tmp_path / "lib")
     assert "not found" in said.lower()
     assert [path for path in (tmp_path / "lib").rglob("*") if path.is_file()] == []
-
-
-class Board:
-    """What mpremote's installer asks of a board, played by a directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def exec(self, command: str) -> bytes:
-        assert command == "import sys"
-        return b""
-
-    def eval(self, expression: str) -> int:
-        assert "_mpy" in expression
-        return 6
-
-    def fs_exists(self, path: str) -> bool:
-        return (self.directory / path).exists()
-
-    def fs_mkdir(self, path: str) -> None:
-        (self.directory / path).mkdir()
-
-    def fs_writefile(self, path: str, data: bytes, **_: object) -> None:
-        (self.directory / path).write_bytes(data)
-
-    def fs_hashfile(self, path: str, algorithm: str) -> bytes:
-        return hashlib.new(algorithm, (self.directory / path).read_bytes()).digest()
 
 
 def test_mpremote_reads_the_same_index(

@@ -114,3 +114,20 @@ def test_every_module_of_the_core_is_in_the_design() -> None:
     table = text.partition("## Modules")[2].partition("\n## ")[0]
     listed = {name for row in re.findall(r"(?m)^\| (`.+?) \|", table) for name in FILE.findall(row)}
     assert listed == {path.name for path in CORE_SOURCE.glob("*.py")}
+
+
+def test_the_hooks_are_the_ones_in_the_tables() -> None:
+    """Names and arguments, in docs/design.md and docs/writing-extensions.md."""
+    tree = ast.parse((CORE_SOURCE / "hooks.py").read_text(encoding="utf-8"))
+    (hooks,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOOKS"
+    ]
+    for page in ("design.md", "writing-extensions.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8").partition("## Hooks\n")[2].partition("\n## ")[0]
+        listed = {}
+        for names, arguments in re.findall(r"(?m)^\| ((?:`\w+`(?:, )?)+) \| `f\((.*?)\)` \|", text):
+            for name in re.findall(r"`(\w+)`", names):
+                listed[name] = len(arguments.split(","))
+        assert listed == hooks, page
