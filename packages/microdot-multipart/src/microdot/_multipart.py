@@ -1,21 +1,18 @@
-"""What CPython does its own way for microdot.multipart: threads for plain handlers, larger blocks, a folder for temporary files.
+"""What CPython does its own way for microdot.multipart: larger blocks, a folder for temporary files, `getlist()` of forms.
 
 A board never gets this file, and `multipart.py`, which imports it at its end, works without it.
 """
 
 import os
 from collections.abc import Callable
-from functools import wraps
 from os import replace as replace  # rename() refuses to replace a file on Windows
 from tempfile import gettempdir
 from typing import Any
 
 from . import multipart
-from .microdot import invoke_handler
 
 multipart.FormDataIter.buffer_size = 65536  # small blocks would cost most of the time
 multipart.FileUpload.folder = gettempdir() + os.sep
-_on_board = multipart.with_form_data
 
 if os.sep != "/":  # Windows: the other module looks for slashes
     _save = multipart.FileUpload.save
@@ -42,20 +39,3 @@ class FormData(dict[str, Any]):
     def getlist(self, name: str, type: Callable[[Any], Any] | None = None) -> list[Any]:
         """Return all values of `name`, each converted by `type`, in the order of the form."""
         return [value if type is None else type(value) for value in self._lists.get(name, ())]
-
-
-class _Call:
-    """A handler that is called as the core calls it: a plain function runs in a thread, so that it may block."""
-
-    def __init__(self, handler: Callable[..., Any]) -> None:
-        self._handler = handler
-
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return await invoke_handler(self._handler, *args, **kwargs)
-
-
-@wraps(_on_board)
-def with_form_data(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Do what the function of that name on a board does, and keep names and docstrings."""
-    wrapper: Callable[..., Any] = wraps(f)(_on_board(_Call(f)))
-    return wrapper

@@ -11,6 +11,7 @@
 import os
 
 from .datastructures import MultiDict, parse_headers, unquote
+from .helpers import invoke_handler, wraps
 from .http import HTTPException, const
 
 TYPE_CHECKING = const(False)
@@ -175,7 +176,7 @@ class FileUpload:
             return None
         path = str(path_or_file)
         folder = path[: path.rfind("/") + 1]
-        name = folder + ".upload-" + os.urandom(8).hex()
+        name = folder + ".part-" + os.urandom(8).hex()
         file = open(name, "wb")
         try:
             with file:
@@ -280,7 +281,7 @@ class FormDataIter:
             data = b""
             while True:
                 if self.max_parts < 0 or self.max_form < 0 or len(data) > self.max_field:
-                    raise HTTPException(413, "Form too large")
+                    raise HTTPException(413, "Too large")
                 if filename is not None:
                     self._file = FileUpload(safe_name(filename), content_type, self._read)
                     return name, self._file
@@ -305,6 +306,7 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
         f: the handler, `async` or not.
     """
 
+    @wraps(f)
     async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
         form = FormData()
         files = FormData()
@@ -321,9 +323,7 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
                 request.form = form
                 request.files = files
                 request.form_data = every  # type: ignore[attr-defined]
-            result = f(request, *args, **kwargs)
-            # A generator that a plain function returns is a body, and looks like a coroutine here.
-            return await result if type(f) is not type(safe_name) and hasattr(result, "throw") else result
+            return await invoke_handler(f, request, *args, **kwargs)
         finally:
             for name in every:  # also when the form breaks off after some
                 for value in every.getlist(name):
@@ -334,7 +334,7 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 try:
-    from ._multipart import FormData, replace, with_form_data
+    from ._multipart import FormData, replace
 except ImportError:  # a board never gets that file
     FormData = dict  # type: ignore[assignment, misc]
     replace = os.rename
