@@ -33,7 +33,7 @@ from microdot import (
     redirect as redirect,
     send_file as send_file,
 )
-from microdot.datastructures import decode
+from microdot.headers import decode
 from microdot.microdot import HTTPException, NoCaseDict, print_exception
 
 if TYPE_CHECKING:

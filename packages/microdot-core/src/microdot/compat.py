@@ -3,7 +3,6 @@
 from .errors import allowed, matching
 from .hooks import error_response, mro as mro
 from .http import HTTPException as HTTPException, Request, Response, const, port
-from .lazy import Bound
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -39,17 +38,17 @@ def print_exception(exc: BaseException) -> None:
 
 
 async def create_request(
-    app: "Microdot", reader: "Any", writer: "Any", client_addr: "Any", scheme: "str | None"
+    app: "Microdot", client_reader: "Any", client_writer: "Any", client_addr: "Any", scheme: "str | None" = None
 ) -> "Request | None":
     """Do what `Request.create()` says.
 
     Raises:
         ValueError: a line is too long or malformed.
     """
-    from .datastructures import NoCaseDict
+    from .headers import NoCaseDict
 
     async def read_line() -> str:
-        line: bytes = await reader.readline()
+        line: bytes = await client_reader.readline()
         if len(line) > Request.max_readline:
             raise ValueError("line too long")
         return line.strip().decode()
@@ -70,11 +69,11 @@ async def create_request(
     body = b""
     stream = None
     if length and length <= Request.max_body_length:
-        body = await reader.readexactly(length)
+        body = await client_reader.readexactly(length)
     elif length:
-        stream = reader
+        stream = client_reader
     request = Request(
-        app, client_addr, method, url, version, headers, body, stream, (reader, writer), scheme=scheme
+        app, client_addr, method, url, version, headers, body, stream, (client_reader, client_writer), scheme=scheme
     )
     if stream is not None:
         request.stream = stream
@@ -138,7 +137,7 @@ async def handle_request(app: "Microdot", reader: "Any", writer: "Any") -> None:
     """Answer one request of a stream, as HTTP/1.0, and close it."""
     request = None
     try:
-        request = await Request.create(app, reader, writer, writer.get_extra_info("peername"))
+        request = await create_request(app, reader, writer, writer.get_extra_info("peername"))
     except OSError as exc:
         if exc.args[0] not in MUTED_SOCKET_ERRORS:
             raise
@@ -183,7 +182,8 @@ def app_attribute(app: "Microdot", name: str) -> "Any":
         AttributeError: there is none.
     """
     if name in _METHODS:
-        return Bound(_METHODS[name], app)
+        method = _METHODS[name]
+        return lambda *args, **kwargs: method(app, *args, **kwargs)
     if name == "url_map":
         return url_map(app)
     if name == "url_for":

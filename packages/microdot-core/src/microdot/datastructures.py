@@ -1,6 +1,6 @@
-"""Mappings of names to values as HTTP knows them, and the parsers of small texts that fill them."""
+"""Query strings, forms and cookies: a dict of lists, and the encodings of small texts."""
 
-from .http import Response, const, is_token, port
+from .http import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -10,69 +10,6 @@ if TYPE_CHECKING:
     _Dict = dict[str, Any]
 else:
     _Dict = dict
-
-
-def check_value(value: str) -> None:
-    """Refuse a header value that would end its line (RFC 9110 5.5)."""
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise ValueError("response header: CR, LF or NUL in a value")
-
-
-class NoCaseDict(_Dict):
-    """A dict whose keys do not mind their case and keep the spelling first used.
-
-    Args:
-        initial_dict: a mapping to copy.
-    """
-
-    def __init__(self, initial_dict: "Mapping[str, Any] | None" = None) -> None:
-        super().__init__()
-        #: lower-case key: spelling
-        self.keymap: "dict[str, str]" = {}
-        self.update(initial_dict or {})
-
-    def __setitem__(self, key: str, value: "Any") -> None:
-        super().__setitem__(self.keymap.setdefault(key.lower(), key), value)
-
-    def __getitem__(self, key: str) -> "Any":
-        return super().__getitem__(self.keymap.get(key.lower(), key))
-
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(self.keymap.pop(key.lower(), key))
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.lower() in self.keymap
-
-    def get(self, key: str, default: "Any" = None) -> "Any":
-        """Return the value of `key`, or `default`."""
-        return super().get(self.keymap.get(key.lower(), key), default)
-
-    def update(self, other_dict: "Mapping[str, Any]") -> None:  # type: ignore[override]
-        """Set every key of another mapping."""
-        for key in other_dict:
-            self[key] = other_dict[key]
-
-    def setdefault(self, key: str, default: "Any" = None) -> "Any":
-        """Return the value of `key`, which is set to `default` when there is none."""
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def pop(self, key: str, *default: "Any") -> "Any":
-        """Remove `key` and return its value, or the default; KeyError without one."""
-        return super().pop(self.keymap.pop(key.lower(), key), *default)
-
-
-class Headers(NoCaseDict):
-    """The headers of a response; refuses values that would end their line (RFC 9110 5.5) where they are set."""
-
-    def __setitem__(self, key: str, value: "Any") -> None:
-        if not is_token(key.encode()):
-            raise ValueError("response header: bad name %r" % key)
-        for one in value if isinstance(value, list) else (value,):
-            if isinstance(one, str):
-                check_value(one)
-        super().__setitem__(key, value)
 
 
 class MultiDict(_Dict):
@@ -110,28 +47,6 @@ class MultiDict(_Dict):
         if values is None:
             return []
         return [value if type is None else type(value) for value in values]
-
-
-def decode(data: bytes) -> str:
-    """Decode a header line; one that is not UTF-8 is taken as Latin-1, which never fails (RFC 9110 5.5: obs-text)."""
-    try:
-        return data.decode()
-    except ValueError:
-        return "".join([chr(c) for c in data])
-
-
-def parse_headers(fields: bytes) -> NoCaseDict:
-    """Make a mapping of checked header lines; repeated fields are joined (RFC 9110 5.3, for cookies RFC 6265 5.4)."""
-    headers = NoCaseDict()
-    for line in fields.split(b"\n"):
-        colon = line.find(b":")
-        if colon > 0:
-            name = line[:colon].decode()
-            value = decode(line[colon + 1 :].strip(b" \t\r"))
-            if name in headers:
-                value = headers[name] + ("; " if name.lower() == "cookie" else ", ") + value
-            headers[name] = value
-    return headers
 
 
 def parse_cookies(header: str) -> "dict[str, str]":
@@ -210,51 +125,3 @@ def parse_urlencoded(s: "str | bytes") -> MultiDict:
             name, _, value = pair.partition(b"=")
             values[_unquote(name, b" ")] = _unquote(value, b" ")
     return values
-
-
-def set_headers(response: Response, headers: "Mapping[str, Any]") -> None:
-    """Give a response its headers."""
-    own = Headers(headers)
-    if response._type:
-        own["Content-Type"] = response._type
-    response._headers = own
-
-
-def check_response(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None") -> None:
-    """Give a new response its headers and reason, and refuse what would end a line where it was given."""
-    if reason is not None:
-        check_value(reason)
-        response.reason = reason
-    if headers:
-        response.headers = headers
-
-
-def full_head(response: Response, minor: int, lines: str) -> bytes:
-    """Do what `Response.head()` says, with headers and a reason of the response's own."""
-    status = response.status_code
-    text = "HTTP/1.%d %d %s\r\n" % (minor, status, port.reason(status) if response.reason is None else response.reason)
-    count = lines.count("\n") + 2
-    typed = status == 204 or status == 304
-    headers = response.headers
-    for name in headers:
-        lower = name.lower()
-        # What frames the message is the server's to say (RFC 9112 6).
-        if lower in ("content-length", "transfer-encoding", "connection"):
-            continue
-        if lower == "content-type":
-            typed = True
-        elif lower == "date" and lines[:6] == "Date: ":
-            lines = lines[lines.find("\n") + 1 :]
-            count -= 1
-        value = headers[name]
-        for one in value if isinstance(value, list) else (value,):
-            text += "%s: %s\r\n" % (name, one)
-            count += 1
-    if not typed:
-        text += "Content-Type: %s\r\n" % response.content_type()
-        count += 1
-    text += lines + "\r\n"
-    # Values are checked where they are set; this catches what came another way (an assigned reason, a list, a default).
-    if text.count("\n") != count or text.count("\r") != count or "\0" in text:
-        raise ValueError("response header: CR, LF or NUL in a value")
-    return text.encode()

@@ -6,7 +6,6 @@ Loaded when an application gets one of them.
 from .app import Microdot, Route, abort
 from .errors import find_else, text_of
 from .http import HTTPException, Response, const, make_response, port
-from .lazy import Bound
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -196,11 +195,12 @@ _METHODS: "dict[str, Callable[..., Any]]" = {
 def app_attribute(app: Microdot, name: str) -> "Any":
     """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
     if name in _METHODS:
-        return Bound(_METHODS[name], app)
+        method = _METHODS[name]
+        return lambda *args, **kwargs: method(app, *args, **kwargs)
     if name in _DECORATORS:
-        return Bound(on_decorator(_DECORATORS[name]), app)
+        return lambda f: on(app, _DECORATORS[name], f)
     if name in ("put", "patch", "delete", "query"):
-        return Bound(_method_decorator(name.upper()), app)
+        return lambda url_pattern: app.route(url_pattern, [name])
     if name in _LISTS:
         return app.hooks[_LISTS[name]]
     if name == "hooks":
@@ -222,22 +222,6 @@ def app_attribute(app: Microdot, name: str) -> "Any":
     from .compat import app_attribute
 
     return app_attribute(app, name)
-
-
-def on_decorator(hook: str) -> "Callable[..., Any]":
-    """Return a function that registers one for `hook`."""
-
-    def decorate(app: Microdot, f: "Callable[..., Any]") -> "Callable[..., Any]":
-        return on(app, hook, f)
-
-    return decorate
-
-
-def _method_decorator(method: str) -> "Callable[..., Any]":
-    def decorate(app: Microdot, url_pattern: str) -> "Callable[..., Any]":
-        return app.route(url_pattern, [method])
-
-    return decorate
 
 
 async def run(app: "Microdot", request: "Request", found: "tuple[Route, dict[str, Any]] | None") -> Response:

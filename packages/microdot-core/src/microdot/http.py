@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .app import Microdot, Route
-    from .datastructures import Headers, MultiDict, NoCaseDict
+    from .datastructures import MultiDict
+    from .headers import Headers, NoCaseDict
 
 _CLOSE = const(1)  # flags of parse_fields()
 _EXPECT = const(4)
@@ -479,7 +480,7 @@ class Response:
             self._type = "application/json; charset=UTF-8"
         self.body = body
         if headers or reason is not None:
-            from .datastructures import check_response
+            from .headers import check_response
 
             check_response(self, headers, reason)
 
@@ -497,7 +498,7 @@ class Response:
 
     @headers.setter
     def headers(self, headers: "Mapping[str, Any]") -> None:
-        from .datastructures import set_headers
+        from .headers import set_headers
 
         set_headers(self, headers)
 
@@ -518,7 +519,7 @@ class Response:
         """
         status = self.status_code
         if self._headers is not None or self.reason is not None or status == 204 or status == 304:
-            from .datastructures import full_head
+            from .headers import full_head
 
             return full_head(self, minor, lines)
         return (

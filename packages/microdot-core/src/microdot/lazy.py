@@ -23,23 +23,13 @@ class BadRequest(ValueError):
     reason = "Bad request"
 
 
-async def _create(
-    app: "Any", client_reader: "Any", client_writer: "Any", client_addr: "Any", scheme: "str | None" = None
-) -> "Request | None":
-    from .compat import create_request
-
-    return await create_request(app, client_reader, client_writer, client_addr, scheme)
-
-
-# A class has no lazy attributes, so these are put there; the facade loads this module with `Request`.
 Request.G = G
-Request.create = staticmethod(_create)  # type: ignore[method-assign]
 
 
 def _headers(request: Request) -> "Any":
     raw = request._headers
     if isinstance(raw, bytes):
-        from .datastructures import parse_headers
+        from .headers import parse_headers
 
         raw = parse_headers(raw)
     return raw
@@ -192,17 +182,6 @@ _METHODS: "dict[str, Callable[..., Any]]" = {
 }
 
 
-class Bound:
-    """A function with its first argument: boards have no functools.partial."""
-
-    def __init__(self, function: "Callable[..., Any]", first: "Any") -> None:
-        self._function = function
-        self._first = first
-
-    def __call__(self, *args: "Any", **kwargs: "Any") -> "Any":
-        return self._function(self._first, *args, **kwargs)
-
-
 def request_attribute(request: Request, name: str) -> "Any":
     """Make an attribute of a request; AttributeError when there is none of that name."""
     make = _ATTRIBUTES.get(name)
@@ -211,5 +190,6 @@ def request_attribute(request: Request, name: str) -> "Any":
         setattr(request, name, value)
         return value
     if name in _METHODS:
-        return Bound(_METHODS[name], request)
+        method = _METHODS[name]
+        return lambda *args: method(request, *args)
     raise AttributeError("Request has no attribute " + name)

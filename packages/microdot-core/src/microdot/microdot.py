@@ -11,12 +11,8 @@ if TYPE_CHECKING:
         mro as mro,
         print_exception as print_exception,
     )
-    from .datastructures import (
-        MultiDict as MultiDict,
-        NoCaseDict as NoCaseDict,
-        urldecode as urldecode,
-        urlencode as urlencode,
-    )
+    from .datastructures import MultiDict as MultiDict, urldecode as urldecode, urlencode as urlencode
+    from .headers import NoCaseDict as NoCaseDict
     from .http import Request as Request, Response as Response
     from .patterns import URLPattern as URLPattern
     from .streams import AsyncBytesIO as AsyncBytesIO
@@ -30,14 +26,14 @@ else:
     _PACKAGE = {
         "Microdot": "app",
         "abort": "app",
-        "Request": "lazy",
-        "Response": "replies",
+        "Request": "named",
+        "Response": "named",
         "URLPattern": "patterns",
         "AsyncBytesIO": "streams",
         "iscoroutine": "compat",
     }
     _MODULE = {
-        "NoCaseDict": "datastructures",
+        "NoCaseDict": "headers",
         "MultiDict": "datastructures",
         "urlencode": "datastructures",
         "urldecode": "datastructures",

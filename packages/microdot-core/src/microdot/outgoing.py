@@ -121,7 +121,7 @@ async def respond(connection: "Connection", response: Response, minor: int, keep
                 body = body[:declared]
             if declared is not None and length != declared:
                 raise ValueError("response: the body is shorter than its Content-Length")
-            if "close" in str((response._headers or {}).get("Connection", "")).lower():
+            if "close" in str(_own(response).get("Connection", "")).lower():
                 keep = False
             lines = connection.server.date()
             if response.status_code < 200 or response.status_code in (204, 304):
@@ -217,6 +217,10 @@ def _length(body: "Any", chunks: "BodyIterator | None") -> "int | None":
     raise TypeError("response: the body is a %s; give str, bytes, dict, list, a file or an iterator" % type(body))
 
 
+def _own(response: Response) -> "Any":
+    return response._headers or {}
+
+
 def _declared(response: Response) -> "int | None":
-    value = (response._headers or {}).get("Content-Length")
+    value = _own(response).get("Content-Length")
     return None if value is None else int(value)
