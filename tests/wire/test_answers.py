@@ -331,7 +331,7 @@ def test_l13_vanished_client(server: Server, how: str) -> None:
     time.sleep(0.25)
     assert [server.counted(f"given-{name}") for name in names] == given, "an iterator goes on"
     assert ended() == wanted
-    assert "Traceback" not in server.output()[server.mark :], "a vanished client is not an error"
+    assert "Traceback" not in server.said(), "a vanished client is not an error"
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
@@ -346,7 +346,7 @@ def test_l13_vanished_before_the_answer(server: Server, how: str) -> None:
             client.abort()
     time.sleep(0.3)
     assert server.get("/text").text == "hello"
-    assert "Traceback" not in server.output()[server.mark :]
+    assert "Traceback" not in server.said()
 
 
 def test_l13_vanished_within_head_or_body(server: Server) -> None:
@@ -361,7 +361,7 @@ def test_l13_vanished_within_head_or_body(server: Server) -> None:
                 client.close()
     time.sleep(0.3)
     assert server.get("/text").text == "hello"
-    assert "Traceback" not in server.output()[server.mark :]
+    assert "Traceback" not in server.said()
 
 
 def test_l13_a_finished_stream_is_closed_once(server: Server) -> None:
@@ -453,7 +453,7 @@ def test_every_exception_is_answered(server: Server, where: str, status: int | N
     elif found:
         assert found[0].status in (500, 503, 406)
     if where not in ("return-type", "class-handler"):
-        printed = server.output()[server.mark :].count(message)
+        printed = server.said().count(message)
         assert printed == 1, f"the traceback was printed {printed} times"
 
 
@@ -462,7 +462,7 @@ def test_exception_of_the_done_hook(server: Server) -> None:
     with server.connect() as client:
         client.send(request("GET", "/boom/done?m=marker-done"))
         assert client.answer().status == 200
-    assert wait_until(lambda: server.output()[server.mark :].count("marker-done") == 1, 3)
+    assert wait_until(lambda: server.said().count("marker-done") == 1, 3)
     assert server.get("/text").text == "hello"
 
 
