@@ -68,6 +68,14 @@ KINDS = {
 }
 
 
+def read_until(client: Connection, mark: bytes) -> None:
+    """Receive until `client.received` has the mark."""
+    while mark not in client.received:
+        data = client.sock.recv(65536)
+        assert data, f"the connection ended before {mark!r}: {client.received!r}"
+        client.received += data
+
+
 @contextlib.contextmanager
 def own_limits() -> Iterator[None]:
     """Give this process the limits of the program for a while."""
@@ -233,4 +241,4 @@ class Host:
         return found
 
 
-__all__ = ["KINDS", "ROOT", "Host", "Kind"]
+__all__ = ["KINDS", "ROOT", "Host", "Kind", "read_until"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hosts.running import KINDS, Host
+from hosts.running import KINDS, Host, read_until
 from support.wire_client import Answer, request
 from support.wire_server import wait_until
 
@@ -45,8 +45,7 @@ def test_events_end_when_the_client_goes(host: Host) -> None:
     with host.connect() as client:
         client.send(request("GET", "/endless-events/" + name))
         assert client.head().status == 200
-        while b"tick" not in client.received:
-            assert client._more(), client.log
+        read_until(client, b"tick")
     assert wait_until(lambda: host.counts().get("closed-" + name) == 1, 5), host.counts()
 
 

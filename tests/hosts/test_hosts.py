@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from hosts.running import KINDS, Host
+from hosts.running import KINDS, Host, read_until
 from hosts.table import ROWS, Row
 from support.wire_client import Answer, request
 from support.wire_server import COMPLAINTS, wait_until
@@ -69,8 +69,7 @@ def stream_then_go(host: Host, path: str) -> None:
         client.send(request("GET", path))
         head = client.head()
         assert head.status == 200, head
-        while b"tick" not in client.received:
-            assert client._more(), client.log
+        read_until(client, b"tick")
         client.abort()
 
 

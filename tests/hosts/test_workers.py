@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from hosts.running import Host
+from hosts.running import Host, read_until
 from provide import Missing, provide
 from support.wire_client import Connection, request
 from support.wire_server import free_port, wait_until
@@ -48,8 +48,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def next_event(client: Connection) -> Any:
     """Read one event of a stream."""
-    while b"\n\n" not in client.received:
-        assert client._more(), client.log
+    read_until(client, b"\n\n")
     text, _, client.received = client.received.partition(b"\n\n")
     (line,) = [line for line in text.split(b"\n") if line.startswith(b"data: ")]
     return json.loads(line[6:])

@@ -570,11 +570,11 @@ def _server_process() -> int:
     """Return the number of the process that ends the server."""
     if "gunicorn.arbiter" in sys.modules and os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
         return os.getppid()  # gunicorn always has one above its workers
-    # Where uvicorn, hypercorn and granian have workers, they run a function of their own in a process made for that. A
-    # program that runs `uvicorn.run` so is not to be killed itself.
+    # A worker of uvicorn, hypercorn or granian is a process that runs a function of theirs. A program that gives `uvicorn.run`
+    # to a process is not to be killed itself.
     target = getattr(multiprocessing.current_process(), "_target", None)
-    module = str(getattr(target, "__module__", type(target).__module__))
-    if multiprocessing.parent_process() is not None and module.split(".")[0] in ("uvicorn", "hypercorn", "granian"):
+    server = str(getattr(target, "__module__", "")).split(".")[0]
+    if multiprocessing.parent_process() is not None and server in ("uvicorn", "hypercorn", "granian"):
         if getattr(target, "__name__", "") not in ("run", "main", "serve"):
             return os.getppid()
     return os.getpid()
