@@ -312,12 +312,15 @@ class Microdot:
                     found = find_else(self, request)
                 route, args = found
                 request.route = route.handler
-                request.url_args = args
                 if route.subapp:
                     request.matched = route
                     request.subapp = route.subapp
                     request.url_prefix = route.url_prefix
-                response = make_response(await route.call(request, **args))
+                if args:
+                    request.url_args = args
+                    response = make_response(await route.call(request, **args))
+                else:
+                    response = make_response(await route.call(request))
                 if request._extras:
                     from .hooks import after
 

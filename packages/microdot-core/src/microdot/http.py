@@ -233,6 +233,8 @@ class Request:
     timeout: float = 0
     #: The entry of the route table, None before a route was found.
     matched: "Route | None" = None
+    #: As received on the native server; other hosts may say `"HTTP/1.1"`.
+    http_version = "1.1"
     #: The query string as received, None without a question mark.
     query_string: "str | None" = None
     #: The body; empty when there is none or when it is to be read from `stream`.
@@ -327,7 +329,8 @@ class Request:
         self.app = app
         self.method = method
         self.url = url
-        self.http_version = http_version
+        if http_version != "1.1":
+            self.http_version = http_version
         self._headers = headers
         mark = url.find("?")
         if mark < 0:
