@@ -345,14 +345,14 @@ def register(app: "Microdot", file: str) -> None:
 
     # Many at once
 
-    @app.route("/work/<int:number>", methods=["GET", "POST"])
-    async def work(request: "Request", number: int) -> "Any":
+    @app.route("/job/<int:number>", methods=["GET", "POST"])
+    async def job(request: "Request", number: int) -> "Any":
         request.g.number = number
         await asyncio.sleep(number % 7 / 200)
         return [number, request.g.number, request.path, request.body.decode()]
 
-    @app.route("/work-plain/<int:number>", methods=["GET", "POST"])
-    def work_plain(request: "Request", number: int) -> "Any":
+    @app.route("/job-plain/<int:number>", methods=["GET", "POST"])
+    def job_plain(request: "Request", number: int) -> "Any":
         request.g.number = number
         time.sleep(number % 7 / 400)
         return [number, request.g.number, request.path, request.body.decode()]

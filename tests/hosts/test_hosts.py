@@ -117,14 +117,14 @@ def test_200_at_once(host: Host) -> None:
     for number in range(cap):
         client = host.connect()
         clients.append(client)
-        path = f"/work{'-plain' if number % 3 == 0 else ''}/{number}"
+        path = f"/job{'-plain' if number % 3 == 0 else ''}/{number}"
         body = b"x" * number if number % 2 else b""
         client.send(
             request("POST" if body else "GET", path, "Connection: close", f"Content-Length: {len(body)}", body=body)
         )
     for number, client in enumerate(clients):
         answer = client.answer()
-        path = f"/work{'-plain' if number % 3 == 0 else ''}/{number}"
+        path = f"/job{'-plain' if number % 3 == 0 else ''}/{number}"
         assert answer.status == 200, answer
         assert json.loads(answer.body) == [number, number, path, "x" * number if number % 2 else ""]
         client.close()
