@@ -118,6 +118,15 @@ def free_port() -> int:
         return port
 
 
+def is_free(host: str, port: int) -> bool:
+    """Tell whether a server can listen there."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def wait_for(process: subprocess.Popen[bytes], host: str, port: int, seconds: float = 30) -> None:
     """Wait until the server answers. Exits when the program ended or the time is over."""
     end = time.monotonic() + seconds
@@ -174,11 +183,16 @@ def main() -> int:
     parser.add_argument("--micropython", action="store_true", help="serve from MicroPython in a 64 KB heap")
     parser.add_argument("--bits", type=int, choices=(64, 32), help="which MicroPython (default: 32 where it runs)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other devices in")
-    parser.add_argument("--port", type=int, help="port (default: 5000; with --once a free one)")
+    parser.add_argument("--port", type=int, help="port (default: 5000, or a free one)")
     parser.add_argument("--once", action="store_true", help="ask once, print the answer and end")
     options = parser.parse_args()
     bootstrap.enter("build")
     port: int = options.port or (free_port() if options.once else 5000)
+    if not is_free(options.host, port):
+        if options.port:
+            sys.exit(f"demo: nothing can listen on port {port} of {options.host}: choose another with --port")
+        say(f"port {port} is taken, so this uses another")
+        port = free_port()
     work = DEMO / ("micropython" if options.micropython else "cpython")
     wheels = build_wheels()
     if options.micropython:

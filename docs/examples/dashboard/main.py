@@ -56,6 +56,8 @@ room = Room()
 def state() -> "dict[str, object]":
     """Return everything that the page shows."""
     mem_free = getattr(gc, "mem_free", None)  # MicroPython's
+    if mem_free:
+        gc.collect()  # what is free then is what there is
     return {
         "sensors": room.readings(),
         "heater": room.heater,
