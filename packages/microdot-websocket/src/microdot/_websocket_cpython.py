@@ -3,7 +3,7 @@
 from codecs import utf_8_decode
 
 # XOR of long integers is fastest up to here; then tables, one per byte of the mask, made when first used.
-_LONG = 1024
+_LONG = 16384
 _tables: "list[bytes | None]" = [None] * 256
 
 

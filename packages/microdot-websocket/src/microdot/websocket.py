@@ -351,6 +351,11 @@ class WebSocket(Frames):
                 break
         self._channel = channel = await request.upgrade(headers)
         self._task = current_task()
+        if not channel.messages:
+            # 500 bytes of a board's heap for each client; made anew when they are asked for. What is deleted on a board
+            # stays in its slot until another takes it.
+            request.headers = None  # type: ignore[assignment]
+            del request.headers
         if getattr(channel, "ahead", not channel.messages):
             _attend(self)
 
@@ -601,6 +606,7 @@ class WebSocket(Frames):
                 await self._next()
         except OSError:
             pass
+        _peers.discard(self)
 
     def tick(self, stopping: bool) -> bool:
         """Do what is due, once a second; return whether there will be more to do."""
