@@ -28,8 +28,15 @@ APP_ATTRIBUTES = {"_session", "options_handler"}
 REQUEST_ATTRIBUTES = {"max_content_length", "max_body_length", "timeout", "form", "files"}
 """What a package may assign on a request: the limits of `admit`, and what a parser of bodies found."""
 
-HOSTS = {name: {"connection"} for name in ("microdot-asgi", "microdot-test-client", "microdot-wsgi")}
-"""What those may assign besides that make the requests. Attributes that the core does not have are everybody's."""
+MORE_REQUEST_ATTRIBUTES = {
+    # They make the requests.
+    "microdot-asgi": {"connection"},
+    "microdot-test-client": {"connection"},
+    "microdot-wsgi": {"connection"},
+    # It drops them while a connection lasts.
+    "microdot-websocket": {"headers"},
+}
+"""What some packages may assign or delete besides. Attributes that the core does not have are everybody's."""
 
 SUBCLASSES = {
     # The applications that add the entry point of a host, which existing programs know by this name.
@@ -169,6 +176,7 @@ def attribute_problems(tree: ast.Module, package: str, own_names: set[str]) -> I
         for alias in node.names
         if alias.name in CORE_CLASSES
     }
+    allowed_on_requests = REQUEST_ATTRIBUTES | MORE_REQUEST_ATTRIBUTES.get(package, set())
     for node in ast.walk(tree):
         name = ""
         value: ast.AST = node
@@ -195,7 +203,7 @@ def attribute_problems(tree: ast.Module, package: str, own_names: set[str]) -> I
         if stores:
             if base in APPS and name not in APP_ATTRIBUTES:
                 yield node, f"assigns {name} on an application"
-            elif base in REQUESTS and name in CORE_CLASSES["Request"] - REQUEST_ATTRIBUTES - HOSTS.get(package, set()):
+            elif base in REQUESTS and name in CORE_CLASSES["Request"] - allowed_on_requests:
                 yield node, f"assigns {name} on a request"
             elif base in classes_of_core:
                 yield node, f"assigns {name} on the core's class {base}"
