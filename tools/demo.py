@@ -4,8 +4,8 @@
     python3 tools/demo.py --micropython       on MicroPython, in a 64 KB heap
     python3 tools/demo.py --once              serve, ask once as a browser would, and end
 
-It needs Python 3.10 or newer. It builds the wheels, installs microdot-core in an environment of its own and runs
-docs/examples/dashboard/main.py there. With --micropython it makes a mip index of the wheels, lets MicroPython's own
+It needs Python 3.10 or newer. It builds the wheel of microdot-core, installs it in an environment of its own and runs
+docs/examples/dashboard/main.py there. With --micropython it makes a mip index of the wheel, lets MicroPython's own
 mip install microdot-core from it over loopback, and runs the same program on what was installed. All of it is in
 build/demo, and nothing comes from the checkout but the program itself, which is copied there.
 """
@@ -40,16 +40,18 @@ def say(text: str) -> None:
 
 
 def build_wheels() -> list[Path]:
-    """Return the wheels of all packages: built now, or those that MICRODOT_DIST names."""
+    """Return the wheel of microdot-core: built now, or among all those in the directory that MICRODOT_DIST names."""
     named = os.environ.get("MICRODOT_DIST")
     dist = Path(named) if named else DEMO / "dist"
     if not named:
         shutil.rmtree(dist, ignore_errors=True)
-        command = [sys.executable, "-m", "hatch", "build", "--all", "-t", "wheel", str(dist)]
-        say(f"$ {shlex.join(['hatch', *command[3:]])}")
-        run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # hatchling, not hatch: it is in this environment already, and hatch would fetch it for one of its own
+        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist)]
+        say(f"$ {shlex.join(['python', *command[1:]])}")
+        core = ROOT / "packages" / "microdot-core"
+        run = subprocess.run(command, cwd=core, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if run.returncode:
-            sys.exit(f"{run.stdout}\ndemo: the wheels could not be built")
+            sys.exit(f"{run.stdout}\ndemo: the wheel could not be built")
     wheels = sorted(dist.glob("microdot_*.whl"))
     if not wheels:
         sys.exit(f"demo: there are no wheels in {dist}")
