@@ -105,7 +105,7 @@ class Server:
         with saved.open("rb") as file:
             assert hashlib.file_digest(file, "sha256").hexdigest() == digest if sys.version_info >= (3, 11) else True
         assert saved.stat().st_size == blocks * len(block)
-        assert sorted(path.name for path in self.folder.rglob("*") if ".part-" in path.name) == []
+        assert sorted(path.name for path in self.folder.rglob("*") if ".part" in path.name) == []
         saved.unlink()
 
     def stop(self) -> None:

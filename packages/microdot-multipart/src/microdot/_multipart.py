@@ -1,11 +1,11 @@
-"""What CPython does its own way for microdot.multipart: larger blocks, a folder for temporary files, `getlist()` of forms.
+"""What CPython does its own way for microdot.multipart: larger blocks, all kinds of paths, `getlist()` of forms.
 
 A board never gets this file, and `multipart.py`, which imports it at its end, works without it.
 """
 
 import os
 from collections.abc import Callable
-from os import replace as replace  # rename() refuses to replace a file on Windows
+from functools import wraps
 from tempfile import gettempdir
 from typing import Any
 
@@ -14,15 +14,38 @@ from . import multipart
 multipart.FormDataIter.buffer_size = 65536  # small blocks would cost most of the time
 multipart.FileUpload.folder = gettempdir() + os.sep
 
-if os.sep != "/":  # Windows: the other module looks for slashes
-    _save = multipart.FileUpload.save
+_save = multipart.FileUpload.save
+_with_form_data = multipart.with_form_data
 
-    async def _save_by_slashes(self: multipart.FileUpload, path_or_file: Any) -> str | None:
-        if not hasattr(path_or_file, "write"):
-            path_or_file = str(path_or_file).replace(os.sep, "/")
+
+async def _save_anywhere(self: multipart.FileUpload, path_or_file: Any) -> str | None:
+    """Save to a path of any kind, also where paths have other separators and rename() replaces no file (Windows)."""
+    if hasattr(path_or_file, "write"):
         return await _save(self, path_or_file)
+    path: str = os.fspath(path_or_file)
+    if os.sep == "/":
+        return await _save(self, path)
+    path = path.replace(os.sep, "/")
+    folder = path[: path.rfind("/") + 1]
+    name = await _save(self, folder)
+    if path == folder or name is None:
+        return name
+    try:
+        os.replace(name, path)
+    except OSError:
+        os.remove(name)
+        raise
+    return path
 
-    multipart.FileUpload.save = _save_by_slashes  # type: ignore[method-assign]
+
+multipart.FileUpload.save = _save_anywhere  # type: ignore[method-assign]
+
+
+@wraps(_with_form_data)
+def with_form_data(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a handler as a board does; it keeps its name and docstring."""
+    wrapper: Callable[..., Any] = wraps(f)(_with_form_data(f))
+    return wrapper
 
 
 class FormData(dict[str, Any]):

@@ -10,8 +10,9 @@
 
 import os
 
-from .datastructures import MultiDict, parse_headers, unquote
-from .helpers import invoke_handler, wraps
+from .datastructures import MultiDict, unquote
+from .headers import parse_headers
+from .helpers import invoke_handler
 from .http import HTTPException, const
 
 TYPE_CHECKING = const(False)
@@ -130,27 +131,29 @@ class FileUpload:
 
     _file: "Any" = None
     if TYPE_CHECKING:
-        _name: Any
-    _rest: "bytes | bytearray" = b""
+        #: Path of the temporary file that `copy()` has made.
+        name: Any
 
     def __init__(self, filename: str, content_type: "str | None", read: "Callable[[int], Any] | None") -> None:
         self.filename = filename
         self.content_type = content_type
         self._read = read
+        # What comes before the next read: small pieces, because in a small heap there may be no place for a larger one.
+        self._rest: "list[bytes]" = []
 
     async def read(self, n: int = -1) -> bytes:
         """Read `n` bytes, fewer only at the end; everything when `n` is negative, which takes memory of that size."""
         if self._file:
             return self._file.read(n)  # type: ignore[no-any-return]
-        data = bytearray(self._rest)
-        while self._read and not 0 <= n <= len(data):
-            more = await self._read(n)
+        data = bytearray()
+        while not 0 <= n <= len(data):
+            more = self._rest.pop(0) if self._rest else self._read and await self._read(n)
             if not more:
                 self._read = None
+                return bytes(data)
             data += more
-        if n < 0:
-            n = len(data)
-        self._rest = data[n:]
+        if data[n:]:
+            self._rest.insert(0, data[n:])  # type: ignore[arg-type]
         return bytes(data[:n])
 
     async def save(self, path_or_file: "Any") -> "str | None":
@@ -174,17 +177,16 @@ class FileUpload:
                 path_or_file.write(data)
                 data = await self.read(FormDataIter.buffer_size)
             return None
-        path = str(path_or_file)
-        folder = path[: path.rfind("/") + 1]
-        name = folder + ".part-" + os.urandom(8).hex()
+        folder = path_or_file[: path_or_file.rfind("/") + 1]
+        name = folder + ".part" + os.urandom(8).hex()
         file = open(name, "wb")
         try:
             with file:
                 await self.save(file)
-            if path != folder:
-                replace(name, path)
-                name = path
-            return name
+            if path_or_file != folder:
+                os.rename(name, path_or_file)
+                return path_or_file  # type: ignore[no-any-return]
+            return name  # type: ignore[no-any-return]
         except BaseException:
             os.remove(name)
             raise
@@ -203,11 +205,17 @@ class FileUpload:
             HTTPException: the upload broke off; nothing is left behind.
         """
         limit = self.max_memory_size if max_memory_size is None else max_memory_size
-        data = await self.read(limit)
-        self._rest = data + self._rest
-        if len(data) >= limit:
-            self._name = await self.save(self.folder)
-            self._file = open(self._name, "rb")
+        pieces = []
+        while limit > 0:
+            data = await self.read(FormDataIter.buffer_size)
+            if not data:
+                break
+            pieces.append(data)
+            limit -= len(data)
+        self._rest = pieces + self._rest
+        if limit <= 0:
+            self.name = await self.save(self.folder)
+            self._file = open(self.name, "rb")
         return self
 
     async def close(self) -> None:
@@ -215,7 +223,7 @@ class FileUpload:
         if self._file:
             self._file.close()
             self._file = None
-            os.remove(self._name)
+            os.remove(self.name)
 
 
 class FormDataIter:
@@ -263,7 +271,7 @@ class FormDataIter:
                 return event
             data = await self.request.stream.read(self.buffer_size)
             if not data:
-                raise HTTPException(400, "Malformed form")
+                raise HTTPException(400)
 
     async def __anext__(self) -> "tuple[str, Any]":
         if self._file:
@@ -281,7 +289,7 @@ class FormDataIter:
             data = b""
             while True:
                 if self.max_parts < 0 or self.max_form < 0 or len(data) > self.max_field:
-                    raise HTTPException(413, "Too large")
+                    raise HTTPException(413)
                 if filename is not None:
                     self._file = FileUpload(safe_name(filename), content_type, self._read)
                     return name, self._file
@@ -291,7 +299,7 @@ class FormDataIter:
                 data += more
                 self.max_form -= len(more)
         except ValueError:
-            raise HTTPException(400, "Malformed form")
+            raise HTTPException(400)
 
 
 def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
@@ -306,7 +314,6 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
         f: the handler, `async` or not.
     """
 
-    @wraps(f)
     async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
         form = FormData()
         files = FormData()
@@ -334,7 +341,6 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 try:
-    from ._multipart import FormData, replace
+    from ._multipart import FormData, with_form_data
 except ImportError:  # a board never gets that file
     FormData = dict  # type: ignore[assignment, misc]
-    replace = os.rename

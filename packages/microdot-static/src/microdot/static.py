@@ -40,7 +40,7 @@ def http_date(seconds: float) -> str:
     )
 
 
-def chunks(path: str, start: int, left: int) -> "Iterator[bytes]":
+def chunks(path: str, start: int, left: int) -> "Iterator[memoryview]":
     """Yield a part of a file.
 
     Args:
@@ -48,14 +48,16 @@ def chunks(path: str, start: int, left: int) -> "Iterator[bytes]":
         start: where to begin, in bytes.
         left: how many bytes.
     """
+    # One buffer for all: in a small heap there may be no other place of this size, later on.
+    buffer = memoryview(bytearray(512))
     with open(path, "rb") as file:
         file.seek(start)
         while left:
-            data = file.read(min(left, 1024))
-            if not data:
+            n = file.readinto(buffer[:left])  # type: ignore[attr-defined]
+            if not n:
                 break  # it has become shorter: the server breaks the connection off
-            left -= len(data)
-            yield data
+            left -= n
+            yield buffer[:n]
 
 
 class Static:
