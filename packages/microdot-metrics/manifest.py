@@ -10,6 +10,7 @@ require("microdot-core", library="microdot")
 package(
     "microdot",
     files=(
+        "accesslog.py",
         "metrics.py",
     ),
     base_path="src",

@@ -41,7 +41,7 @@ class RateLimit:
     Args:
         limit: how many requests a full bucket is good for, at most 1000 per second.
         per: the seconds in which an empty bucket fills, at most a week.
-        slots: how many clients are told apart; one takes some 100 bytes on a board.
+        slots: how many clients are told apart; one takes some 50 bytes on a board.
         key: returns what tells clients apart, `f(request)` → str, of which 64 characters count; by default the IPv4
             address, or the network of an IPv6 address: who has one of that has 2 ** 64.
     """
