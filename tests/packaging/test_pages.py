@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +132,16 @@ def test_the_hooks_are_the_ones_in_the_tables() -> None:
             for name in re.findall(r"`(\w+)`", names):
                 listed[name] = len(arguments.split(","))
         assert listed == hooks, page
+
+
+async def test_the_program_of_the_readme() -> None:
+    """The first thing that anybody tries."""
+    from microdot.test_client import TestClient
+
+    (source,) = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"))
+    program, run = source.strip().rsplit("\n", 1)
+    assert run.startswith("app.run(")
+    names: dict[str, Any] = {}
+    exec(compile(program, "README.md", "exec"), names)
+    response = await TestClient(names["app"]).get("/hello/you")
+    assert (response.status_code, response.json) == (200, {"hello": "you"})
