@@ -12,6 +12,7 @@ package(
         "_micropython.py",
         "app.py",
         "body.py",
+        "channel.py",
         "compat.py",
         "datastructures.py",
         "errors.py",

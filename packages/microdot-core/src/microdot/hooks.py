@@ -102,6 +102,8 @@ def errorhandler(app: Microdot, status_code_or_exception_class: "Any") -> "Calla
 
 def mount(app: Microdot, subapp: Microdot, url_prefix: str = "", local: bool = False) -> None:
     """Do what `Microdot.mount()` says."""
+    if subapp._hooked:
+        _merge(app, subapp, local)  # first, so that its route hooks see the mounted routes
     for route in list(subapp.routes):
         copy = Route(url_prefix + route.pattern, route.handler, route.methods)
         for name in route.__dict__:  # what extensions keep on a route goes with it
@@ -111,8 +113,9 @@ def mount(app: Microdot, subapp: Microdot, url_prefix: str = "", local: bool = F
         copy.subapp = route.subapp or subapp
         copy.local_apps = (subapp,) + route.local_apps if local else route.local_apps
         app.add_route(copy)
-    if not subapp._hooked:
-        return
+
+
+def _merge(app: Microdot, subapp: Microdot, local: bool) -> None:
     hooks = app.hooks
     started = len(hooks["start"])
     for hook in _HOOKS:
@@ -142,6 +145,8 @@ def chain(app: Microdot, request: "Request | None", hook: str) -> "list[Any]":
 
 def finish(app: Microdot, request: "Request | None", response: "Response | None", exception: "BaseException | None") -> None:
     """Do what `Microdot.finish()` says."""
+    if not app._hooked:
+        return  # looking at app.hooks would make them, and the long way of a request with them
     for f in chain(app, request, "done"):
         try:
             f(request, response, exception)
@@ -151,6 +156,8 @@ def finish(app: Microdot, request: "Request | None", response: "Response | None"
 
 async def begin(app: Microdot) -> None:
     """Do what `Microdot.begin()` says."""
+    if not app._hooked:
+        return
     done = 0
     try:
         for f in app.hooks["start"]:
@@ -163,6 +170,8 @@ async def begin(app: Microdot) -> None:
 
 async def end(app: Microdot) -> None:
     """Do what `Microdot.end()` says."""
+    if not app._hooked:
+        return
     await _stop(app, len(app.hooks["start"]))
 
 

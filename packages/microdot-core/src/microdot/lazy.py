@@ -118,10 +118,10 @@ def _after_request_handlers(request: Request) -> "list[Any]":
 def _sock(request: Request) -> "Any":
     if request.connection is None:
         return None
-    from .streams import Channel
+    from .streams import Sock
 
-    channel = Channel(request.connection)
-    return channel, channel
+    sock = Sock(request.connection)
+    return sock, sock
 
 
 def peer(connection: "Any") -> "Any":
@@ -131,7 +131,7 @@ def peer(connection: "Any") -> "Any":
         # That of IPv6 has four parts; two are asked for.
         return address[:2] if isinstance(address, tuple) else address
     address = getattr(connection, "peer", None)
-    if isinstance(address, bytes):  # MicroPython's unix port gives a raw sockaddr
+    if isinstance(address, (bytes, bytearray)):  # MicroPython's unix port gives a raw sockaddr
         import socket
 
         parts = socket.sockaddr(address)  # type: ignore[attr-defined]
@@ -149,7 +149,7 @@ async def upgrade(request: Request, headers: "dict[str, str]") -> "Any":
     """Do what `Request.upgrade()` says."""
     connection = request.connection
     if hasattr(connection, "left"):  # the native server's
-        from .streams import upgrade
+        from .channel import upgrade
 
         return await upgrade(connection, headers)
     if not hasattr(connection, "upgrade"):

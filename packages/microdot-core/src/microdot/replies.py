@@ -24,9 +24,9 @@ def set_cookie(
     """Do what `Response.set_cookie()` says."""
     if expires and not isinstance(expires, str):
         if getattr(expires, "tzinfo", None) is not None:
-            expires = _http_date(expires.utctimetuple())
+            expires = http_date(expires.utctimetuple())
         else:
-            expires = _http_date(expires.timetuple())
+            expires = http_date(expires.timetuple())
     if not is_token(cookie.encode()):
         raise ValueError("invalid cookie name: %r is no token" % cookie)
     if ";" in value:
@@ -48,6 +48,8 @@ def set_cookie(
     if same_site:
         if same_site.lower() not in ("strict", "lax", "none"):
             raise ValueError("invalid cookie: same_site is Strict, Lax or None")
+        if same_site.lower() == "none" and not secure:
+            raise ValueError("invalid cookie: same_site None needs secure")
         text += "; SameSite=" + same_site
     # What browsers drop without a word is said here (RFC 6265bis 4.1.3, 5.7).
     if cookie[:2] == "__":
@@ -58,7 +60,7 @@ def set_cookie(
             raise ValueError("invalid cookie: __Secure- needs secure")
     if len(text) > 4096:
         raise ValueError("invalid cookie: longer than the 4096 bytes that browsers keep")
-    if "\n" in text or "\r" in text or "\0" in text:
+    if min(text) < " ":  # control characters
         raise ValueError("invalid cookie")
     headers = response.headers
     if "Set-Cookie" in headers:
@@ -74,8 +76,8 @@ def delete_cookie(response: Response, cookie: str, **kwargs: "Any") -> None:
     set_cookie(response, cookie, "", **kwargs)
 
 
-def _http_date(t: "tuple[int, ...]") -> str:
-    # RFC 9110 5.6.7, whatever the locale.
+def http_date(t: "tuple[int, ...]") -> str:
+    """Format a UTC time tuple as RFC 9110 5.6.7 has it, whatever the locale."""
     return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
         "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
         t[2],

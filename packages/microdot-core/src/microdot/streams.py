@@ -1,7 +1,8 @@
-"""Bodies that another host reads, connections handed over, and bytes as a stream."""
+"""Bodies that another host reads, connections as streams for old programs, and bytes as a stream."""
 
 import io
 
+from .channel import Channel
 from .http import HTTPException, const
 from .incoming import ByteStream
 
@@ -41,50 +42,27 @@ class HostStream(ByteStream):
         return data
 
 
-async def upgrade(connection: "Connection", headers: "dict[str, str]") -> "Channel":
-    """Switch protocols on a connection of the native server."""
-    text = "HTTP/1.1 101 Switching Protocols\r\n"
-    for name in headers:
-        text += "%s: %s\r\n" % (name, headers[name])
-    connection.upgraded = True
-    channel = Channel(connection)
-    await channel.write((text + "\r\n").encode())
-    return channel
+class Sock(ByteStream):
+    """A connection of the native server as an asyncio stream, both halves in one: for programs that know `request.sock`.
 
-
-class Channel(ByteStream):
-    """A connection in the hands of a handler: `request.upgrade()`, and both halves of `request.sock`."""
-
-    #: It carries bytes; a channel whose host frames messages itself says True.
-    messages = False
+    Args:
+        connection: the connection, which the core goes on reading.
+    """
 
     def __init__(self, connection: "Connection") -> None:
+        self._channel = Channel(connection)
         self._connection = connection
 
     async def _more(self, n: int) -> bytes:
-        connection = self._connection
-        if not connection.buffer and not await connection.fill():
-            return b""
-        data = connection.buffer[:n]
-        connection.buffer = connection.buffer[n:]
-        return data
+        return await self._channel.read(n)
 
-    async def write(self, data: bytes) -> None:
-        """Send bytes, and wait while the peer takes no more.
+    async def awrite(self, data: bytes) -> None:
+        """Send bytes; raises OSError when the peer has gone."""
+        await self._channel.write(data)
 
-        Raises:
-            OSError: the peer has gone or takes nothing.
-        """
-        if self._connection.write(data):
-            await self._connection.flush()
-
-    awrite = write
-
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connection after what was written."""
-        self._connection.close()
-
-    aclose = close
+        await self._channel.close()
 
     def get_extra_info(self, name: str, default: "Any" = None) -> "Any":
         """Return `peername` and, on CPython, what else asyncio's transport knows."""

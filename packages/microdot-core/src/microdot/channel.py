@@ -1,0 +1,54 @@
+"""A connection of the native server in the hands of a handler, after `request.upgrade()`."""
+
+from .http import const
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from .server import Connection
+
+
+class Channel:
+    """Bytes to and from the peer.
+
+    Args:
+        connection: the connection.
+    """
+
+    #: It carries bytes; a channel whose host frames messages itself says True.
+    messages = False
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+
+    async def read(self, n: int) -> bytes:
+        """Read at most `n` bytes as they come; empty when the peer sends no more."""
+        connection = self._connection
+        if not connection.buffer and not await connection.fill():
+            return b""
+        data = connection.buffer[:n]
+        connection.buffer = connection.buffer[n:]
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes, and wait while the peer takes no more.
+
+        Raises:
+            OSError: the peer has gone or takes nothing.
+        """
+        if self._connection.write(data):
+            await self._connection.flush()
+
+    async def close(self) -> None:
+        """Close the connection after what was written."""
+        self._connection.close()
+
+
+async def upgrade(connection: "Connection", headers: "dict[str, str]") -> Channel:
+    """Switch protocols on a connection of the native server."""
+    text = "HTTP/1.1 101 Switching Protocols\r\n"
+    for name in headers:
+        text += "%s: %s\r\n" % (name, headers[name])
+    connection.upgraded = True
+    channel = Channel(connection)
+    await channel.write((text + "\r\n").encode())
+    return channel
