@@ -31,9 +31,12 @@ async def test_websocket() -> None:
         got.append((yield "on"))
         got.append((yield None))
 
+    async def once() -> Any:
+        got.append((yield "hello"))
+
     (readme,) = examples("packages/microdot-websocket/README.md")
-    await TestClient(readme["app"]).websocket("/echo", talk)
-    assert got[0] == "on"
+    await TestClient(readme["app"]).websocket("/echo", once)
+    assert got == ["hello"]
     lamp, firmware = examples("docs/guide/websocket.md")
     got.clear()
     await TestClient(lamp["app"]).websocket("/lamp", talk)
