@@ -36,6 +36,10 @@ class Slice:
         self._file = file
         self._left = left
         self.close = file.close
+        # With these the native server lets the system copy the file to the socket (sendfile).
+        self.fileno = file.fileno
+        self.tell = file.tell
+        self.seek = file.seek
 
     def read(self, n: int) -> bytes:
         """Read at most `n` bytes."""

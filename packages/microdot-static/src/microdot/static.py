@@ -8,7 +8,7 @@ Whatever the path of a request is, no file outside the folder is served, and non
 import os
 import time
 
-from microdot import Response, abort
+from microdot import abort, redirect, send_file
 
 from .datastructures import unquote
 from .http import const
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .app import Microdot
-    from .http import Request
+    from .http import Request, Response
 
 
 def http_date(seconds: float) -> str:
@@ -117,8 +117,8 @@ class Static:
             ValueError: the path is not one that could lead to a file.
         """
         # Empty and dotted segments, the separators of other file systems, the end of a name in C.
-        for part in "//", "/.", "\\", "\0":
-            if part in path:
+        for bad in "//", "/.", "\\", "\0":
+            if bad in path:
                 raise ValueError
         if path[-1] == "/":
             path += self.index
@@ -139,13 +139,14 @@ class Static:
         else:
             raise OSError
         if stat[0] >> 12 == 4:
-            return Response.redirect(request.path + "/", 301)
+            return redirect(request.path + "/", 301)
         size = stat[6]
         modified = http_date(stat[8])
         tag = '"%s-%s%s"' % (stat[8], size, coding)
         start = 0
         end = size
         status = 200
+        part = ""
         known = header("If-None-Match")
         # 13.2.2: If-None-Match is asked first, and alone.
         if tag in known or known == "*" if known else header("If-Modified-Since") == modified:
@@ -162,20 +163,20 @@ class Static:
                     end = min(int(last or size) + 1, size)
                 else:
                     start = max(size - int(last), 0)
-                span = "%d-%d" % (start, end - 1)
+                part = "%d-%d" % (start, end - 1)
                 if start >= size:
                     status = 416
-                    span = "*"
+                    part = "*"
         if status > 206:
             start = end = 0
         body = chunks(self.folder + file, start, end - start)
-        response = Response.send_file(path, status, None, body, 31536000 if self.hashed in path else self.max_age, coding)
+        response = send_file(path, status, None, body, 31536000 if self.hashed in path else self.max_age, coding)
         headers = response.headers
         headers["ETag"] = tag
         headers["Last-Modified"] = modified
         headers["Vary"] = "Accept-Encoding"
-        if status in (206, 416):
-            headers["Content-Range"] = "bytes %s/%d" % (span, size)
+        if part:
+            headers["Content-Range"] = "bytes %s/%d" % (part, size)
         if status != 304:
             headers["Content-Length"] = str(end - start)
         return response
