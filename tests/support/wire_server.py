@@ -200,7 +200,9 @@ class Server:
         self._mark = self._output.stat().st_size
 
     def said(self) -> str:
-        """Return what the process has printed since note()."""
+        """Return what the process has printed since note(); nothing when the files of the run are gone."""
+        if not self._output.exists():
+            return ""
         with self._output.open("rb") as file:
             file.seek(self._mark)
             return file.read().decode(errors="replace")
