@@ -41,5 +41,7 @@ def check_utf8(data: "bytes | bytearray", rest: bytes) -> bytes:
     """
     if rest:
         data = rest + data
+    elif data.isascii():
+        return rest
     used = utf_8_decode(data, "strict", False)[1]
     return bytes(data[used:])

@@ -170,17 +170,19 @@ class Frames:
         if not self._inside:
             if len(data) < 2:
                 return None
-            fin, opcode, masked, length = parse_header(data)
+            first = data[0]
+            opcode = first & 15
+            length = data[1] - 128
             start = 6
             # 5.1: a client masks. 5.2: no extension was agreed on, so no reserved bit. 5.5: control frames are whole and short.
             if (
-                not masked
-                or data[0] & 0x70
-                or (opcode > 10 or not fin or not 0 <= length if opcode > 7 else opcode > 2 or (opcode == 0) != (self._opcode > 0))
+                length < 0
+                or first & 0x70
+                or (opcode > 10 or first < 128 or length > 125 if opcode > 7 else opcode > 2 or (opcode == 0) != (self._opcode > 0))
             ):
                 self._fail(1002)
-            if length < 0:
-                start = 6 - length
+            if length > 125:
+                start = 8 if length == 126 else 14
                 if len(data) < start - 4:
                     return None
                 length = int.from_bytes(data[2 : start - 4], "big")
@@ -202,7 +204,7 @@ class Frames:
                     self._check(payload[2:], b"", True)
                 return opcode, payload, True
             self._inside = True
-            self._fin = fin
+            self._fin = first > 127
             self._mask = mask
             self.left = length
             if opcode:
@@ -370,9 +372,8 @@ class WebSocket(Frames):
         await self._change.wait()
 
     def _changed(self) -> None:
-        if self._change is not None:
-            self._change.set()
-            self._change = None
+        self._change.set()
+        self._change = None
 
     async def _next(self) -> "tuple[int, Any, bool]":
         """Return the next piece of a message, and deal with the control frames before it."""
@@ -417,7 +418,8 @@ class WebSocket(Frames):
             await self._end(exc)
         finally:
             self._reader = None
-            self._changed()
+            if self._change is not None:
+                self._changed()
         raise self._gone()
 
     async def _end(self, exc: "Any") -> None:
@@ -450,7 +452,8 @@ class WebSocket(Frames):
             raise WebSocketError()
         finally:
             self._writing = False
-            self._changed()
+            if self._change is not None:
+                self._changed()
 
     async def receive(self) -> "str | bytes":
         """Return the next message: str for text, bytes for binary.
@@ -548,7 +551,7 @@ class WebSocket(Frames):
             if self._owner is not None:
                 opcode = 0
             self._owner = task if more else None
-            if not more:
+            if not more and self._change is not None:
                 self._changed()
         if isinstance(data, str):
             data = data.encode()
