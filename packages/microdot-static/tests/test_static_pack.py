@@ -238,6 +238,8 @@ async def test_what_may_not_be_read_is_not_there(web: Path, monkeypatch: pytest.
 def test_settings_are_checked() -> None:
     with pytest.raises(TypeError, match="max_agee"):
         Static(None, "", "web", max_agee=1)
+    with pytest.raises(ValueError, match="current"):
+        Static(None, "", "")
 
 
 async def test_types_that_the_table_lacks(tmp_path: Path) -> None:

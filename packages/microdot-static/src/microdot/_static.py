@@ -6,7 +6,7 @@ A board never gets this file, and `static.py`, which imports it at its end, work
 import os
 from email.utils import parsedate_to_datetime
 from mimetypes import guess_type
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from . import static
@@ -78,8 +78,10 @@ def chunks(path: str, start: int, left: int) -> Any:
 
 def _time(date: "str | None") -> "datetime | None":
     """Parse an HTTP date of any of the three forms (RFC 9110 5.6.7); None when it is none."""
+    if not date:
+        return None
     try:
-        return parsedate_to_datetime(date or "").replace(tzinfo=None)
+        return parsedate_to_datetime(date).replace(tzinfo=None)
     except (TypeError, ValueError):
         return None
 
@@ -90,12 +92,12 @@ class Static(static.Static):
     #: Whether symbolic links may lead out of the folder. Boards have none, and MicroPython on a computer follows them.
     symlinks = False
 
-    _real = ""
-
     def __init__(self, app: "Microdot | None", prefix: str, folder: str, **settings: Any) -> None:
         for name in settings:
             if not hasattr(self, name):
                 raise TypeError(f"Static: no setting {name!r}")
+        if not folder:
+            raise ValueError("Static: name a folder, '.' for the current one")
         super().__init__(app, prefix, folder, **settings)
 
     def stat(self, path: str) -> Any:
@@ -104,17 +106,24 @@ class Static(static.Static):
         Raises:
             OSError: there is nothing that may be served.
         """
-        name = self.folder + path
-        found = os.stat(name)
+        name = self.folder
+        for part in path.split("/"):
+            if part:
+                name += "/" + part
+                found = os.lstat(name)
+                if S_ISLNK(found.st_mode):
+                    if not self.symlinks:
+                        self._check_link(self.folder + path)
+                    found = os.stat(self.folder + path)
+                    break
         if not S_ISREG(found.st_mode) and not S_ISDIR(found.st_mode):
             raise OSError("neither a file nor a folder")
-        if not self.symlinks:
-            if not self._real:
-                self._real = os.path.realpath(self.folder)
-            real = os.path.realpath(name)
-            if real != self._real and not real.startswith(self._real.rstrip(os.sep) + os.sep):
-                raise OSError("a link leads out of the folder")
         return found.st_mode, 0, 0, 0, 0, 0, found.st_size, 0, found.st_mtime
+
+    def _check_link(self, name: str) -> None:
+        folder = os.path.realpath(self.folder)
+        if not os.path.realpath(name).startswith(folder.rstrip(os.sep) + os.sep):
+            raise OSError("a link leads out of the folder")
 
     def respond(self, request: "Request", path: str) -> "Response":
         """Make the response for a path within the folder; see `microdot.static`."""

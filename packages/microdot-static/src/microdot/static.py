@@ -53,7 +53,7 @@ def chunks(path: str, start: int, left: int) -> "Iterator[memoryview]":
     with open(path, "rb") as file:
         file.seek(start)
         while left:
-            n = file.readinto(buffer[:left])  # type: ignore[attr-defined]
+            n = file.readinto(buffer[:left])
             if not n:
                 break  # it has become shorter: the server breaks the connection off
             left -= n
