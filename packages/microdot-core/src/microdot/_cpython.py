@@ -376,6 +376,7 @@ class Link(asyncio.Protocol):
         self._closed = True
         if self.gone:
             self.server.connections.discard(self)
+            self.transport.close()  # CPython 3.10 takes a TLS transport for open until it is told
             return
         self._unsent = self._count_unsent()
         self.expires = self.server.deadline(self.server.app.write_timeout)
