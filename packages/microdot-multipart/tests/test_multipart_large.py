@@ -69,6 +69,7 @@ class Server:
                 if sock.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.05)
+        self.stop()
         raise AssertionError(f"it does not start: {(folder / 'output').read_text()}")
 
     def upload(self, path: str, blocks: int, block: bytes) -> tuple[str, str]:
