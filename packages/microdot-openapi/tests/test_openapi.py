@@ -1,25 +1,281 @@
-"""microdot-openapi.
+"""The document of an application: what is in it, and that it is one."""
 
-Portable: CPython and MicroPython.
-"""
+from __future__ import annotations
 
-from microdot import Microdot
-from microdot.openapi import Openapi
+import gzip
+import importlib.util
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+from microdot import Microdot, Request, Response, URLPattern
+from microdot.login import Login
+from microdot.openapi import OpenAPI, describe, main, write
 from microdot.test_client import TestClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from microdot import Request
+HERE = Path(__file__).parent
 
 
-async def test_openapi_adds_its_header() -> None:
+def check(document: dict[str, Any]) -> dict[str, Any]:
+    OpenAPIV31SpecValidator(document).validate()
+    return document
+
+
+def load() -> Any:
+    """Return a fresh copy of shop.py."""
+    spec = importlib.util.spec_from_file_location("openapi_shop", HERE / "shop.py")
+    assert spec and spec.loader
+    module = sys.modules["openapi_shop"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def shop() -> Any:
+    return load()
+
+
+@pytest.fixture(scope="module")
+def document(shop: Any) -> dict[str, Any]:
+    return check(shop.api.document(shop.app))
+
+
+def test_operations(document: dict[str, Any]) -> None:
+    found = {(path, method): operation["operationId"] for path, item in document["paths"].items() for method, operation in item.items()}
+    assert found == {
+        ("/metrics", "get"): "metrics",
+        ("/health", "get"): "health",
+        ("/items", "get"): "list_items",
+        ("/items", "post"): "add_item",
+        ("/items/{number}", "get"): "get_item",
+        ("/items/{number}", "delete"): "remove_item",
+        ("/greeting/{language}", "get"): "greet",
+        ("/codes/{code}/{rest}", "get"): "code",
+        ("/visits", "get"): "visits",
+        ("/me", "get"): "me",
+        ("/raw", "get"): "rawData",
+        ("/count", "get"): "count",
+        # Not /items/{name}, which is the same as /items/{number}; not QUERY, which 3.1 does not know.
+        ("/items/both", "get"): "both",
+        ("/items/both", "put"): "both_put",
+    }
+    listing = document["paths"]["/items"]["get"]
+    assert listing["summary"] == "List what there is."
+    assert listing["description"] == "Ten at a time, from `start` on."
+    assert listing["tags"] == ["items"]
+    assert document["paths"]["/raw"]["get"]["deprecated"] is True
+
+
+def test_parameters(document: dict[str, Any]) -> None:
+    def schemas(path: str, method: str) -> dict[str, Any]:
+        operation = document["paths"][path][method]
+        return {p["name"]: (p["in"], p["required"], p["schema"]) for p in operation["parameters"]}
+
+    assert schemas("/items", "get") == {
+        "start": ("query", False, {"type": "integer"}),
+        "color": ("query", False, {"enum": ["red", "blue"]}),
+    }
+    assert schemas("/items/{number}", "delete") == {"number": ("path", True, {"type": "integer"})}
+    assert schemas("/greeting/{language}", "get") == {"language": ("path", True, {"enum": ["en", "de"]})}
+    assert schemas("/codes/{code}/{rest}", "get") == {
+        "code": ("path", True, {"type": "string", "pattern": "^(?:[a-z]{3})$"}),
+        "rest": ("path", True, {"type": "string", "minLength": 1}),
+    }
+
+
+def test_bodies_and_responses(document: dict[str, Any]) -> None:
+    def types(path: str, method: str = "get") -> dict[str, Any]:
+        responses = document["paths"][path][method]["responses"]
+        return {status: {t: c["schema"] for t, c in r.get("content", {}).items()} for status, r in responses.items() if status != "default"}
+
+    item = {"$ref": "#/components/schemas/Item"}
+    assert document["paths"]["/items"]["post"]["requestBody"]["content"] == {"application/json": {"schema": item}}
+    assert types("/items", "post") == {"201": {"application/json": item}, "400": {}, "401": {}}
+    assert types("/items/{number}", "delete") == {"204": {}, "401": {}}
+    assert types("/greeting/{language}") == {"200": {"text/plain": {"type": "string"}}}
+    assert types("/raw") == {"200": {"application/octet-stream": {}}}
+    assert types("/me")["200"]["application/json"]["additionalProperties"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    schemas = document["components"]["schemas"]
+    assert schemas["Color"] == {"enum": ["red", "blue"]}
+    assert schemas["Item"]["required"] == ["name", "price"] and schemas["Item"]["description"] == "Something to buy."
+    assert schemas["Item"]["properties"]["name"] == {"type": "string", "minLength": 1, "maxLength": 40}
+    assert schemas["Item"]["properties"]["parts"] == {"type": "array", "items": item}
+    assert schemas["Page"]["required"] == ["items", "next"] and "description" not in schemas["Page"]
+
+
+def test_security(document: dict[str, Any]) -> None:
+    found = {
+        operation["operationId"]: operation["security"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if "security" in operation
+    }
+    assert found == {
+        "add_item": [{"bearer": []}],
+        "remove_item": [{"basic": []}],
+        "code": [{"X-API-Key": []}],
+        "visits": [{}, {"session": []}],
+        "me": [{}, {"basic": []}],
+        "rawData": [],
+    }
+    assert document["components"]["securitySchemes"] == {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "basic": {"type": "http", "scheme": "basic"},
+        "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "session": {"type": "apiKey", "in": "cookie", "name": "session"},
+    }
+
+
+def test_login_and_schemes_of_ones_own() -> None:
     app = Microdot()
-    app.install(Openapi())
+    login = Login()
 
-    @app.get("/")
-    async def index(request: "Request") -> str:
-        return "hello"
+    @app.get("/private")
+    @login
+    async def private(request: Request) -> str:
+        return "x"
 
-    response = await TestClient(app).get("/")
-    assert response.status_code == 200
-    assert response.headers["X-Openapi"] == "1"
+    @app.get("/other")
+    @describe(security=["oidc"])
+    async def other(request: Request) -> str:
+        return "x"
+
+    scheme = {"type": "openIdConnect", "openIdConnectUrl": "https://id.example/.well-known/openid-configuration"}
+    document = check(OpenAPI(security_schemes={"oidc": scheme}, servers=["https://x.example/api"]).document(app))
+    assert document["paths"]["/private"]["get"]["security"] == [{"session": []}]
+    assert document["paths"]["/other"]["get"]["security"] == [{"oidc": []}]
+    assert document["components"]["securitySchemes"]["oidc"] == scheme
+    assert document["servers"] == [{"url": "https://x.example/api"}]
+    with pytest.raises(ValueError, match="no security scheme 'oidc'"):
+        OpenAPI().document(app)
+
+
+def test_paths_that_differ_in_names_only() -> None:
+    app = Microdot()
+    URLPattern.register_type("hex", "[0-9a-f]+", lambda text: int(text, 16))
+
+    @app.get("/a/<int:id>/<hex:color>")
+    async def first(request: Request, id: int, color: int) -> str:
+        return "x"
+
+    @app.put("/a/<name>/<path:rest>")
+    async def second(request: Request, name: str, rest: str) -> str:
+        return "x"
+
+    @app.get("/a/<id>/<x>")
+    async def never(request: Request, id: str, x: str) -> str:
+        return "x"
+
+    document = check(OpenAPI().document(app))
+    (item,) = document["paths"].values()
+    assert list(document["paths"]) == ["/a/{id}/{color}"] and sorted(item) == ["get", "put"]
+    assert [p["name"] for p in item["put"]["parameters"]] == ["id", "color"]
+    assert item["get"]["parameters"][1]["schema"] == {"type": "string", "pattern": "^(?:[0-9a-f]+)$"}
+
+
+def test_types() -> None:
+    @dataclass
+    class Thing:
+        size: int
+
+    app = Microdot()
+    schema: dict[str, Any] = {"type": "object", "required": ["a"]}
+    cases: list[tuple[Any, Any]] = [
+        (list[int], {"type": "array", "items": {"type": "integer"}}),
+        (dict[str, bool], {"type": "object", "additionalProperties": {"type": "boolean"}}),
+        (schema, schema),
+        (Optional[float], {"anyOf": [{"type": "number"}, {"type": "null"}]}),
+        (set[str], {"type": "array", "items": {"type": "string"}, "uniqueItems": True}),
+        (list[tuple[int, str]], {"type": "array", "items": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "minItems": 2, "maxItems": 2}}),
+        (list, {"type": "array"}),
+        (Thing, {"$ref": "#/components/schemas/Thing"}),
+    ]
+    for n, (tp, _) in enumerate(cases):
+
+        @app.post("/%d" % n)
+        @describe(body=tp if isinstance(tp, dict) else {"application/json": tp})
+        async def handler(request: Request) -> Response:
+            return Response()
+
+    document = check(OpenAPI().document(app))
+    for n, (_, expected) in enumerate(cases):
+        assert document["paths"]["/%d" % n]["post"]["requestBody"]["content"]["application/json"]["schema"] == expected
+
+    @app.post("/bad")
+    @describe(body={"application/json": lambda: 1})
+    async def bad(request: Request) -> str:
+        return ""
+
+    with pytest.raises(TypeError, match="is no type"):
+        OpenAPI().document(app)
+
+
+async def test_it_is_served_and_follows_the_routes() -> None:
+    app = Microdot()
+    app.install(OpenAPI("Shop & <b>", "2"))
+    client = TestClient(app)
+    response = await client.get("/openapi.json")
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert check(response.json)["paths"] == {}
+
+    @app.get("/later")
+    async def later(request: Request) -> str:
+        return "x"
+
+    assert list((await client.get("/openapi.json")).json["paths"]) == ["/later"]
+    page = await client.get("/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    text = page.text or ""
+    assert 'data-document="/openapi.json"' in text and "Shop" not in text
+    # No resource of another host: there is no URL in it at all.
+    assert "//" not in text.replace("<!doctype html>", "").replace("'//'", "")
+    quoted = OpenAPI().html('/a"><script>')
+    assert 'data-document="/a&quot;><script>"' in quoted
+
+
+async def test_files_for_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(HERE)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
+    main(["shop:app", str(tmp_path), "--title", "Board", "--version", "3"])
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
+    said = capsys.readouterr().out
+    document = check(json.loads(gzip.decompress((tmp_path / "openapi.json.gz").read_bytes())))
+    assert document["info"] == {"title": "Board", "version": "3"} and "/items" in document["paths"]
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert all(f"{name} {size}" in said for name, size in sizes.items())
+    assert sizes["docs.html.gz"] < 4000
+    # As a program on a board serves them.
+    app = Microdot()
+
+    @app.get("/openapi.json")
+    async def openapi(request: Request) -> Response:
+        return Response.send_file(str(tmp_path / "openapi.json"), compressed=True, file_extension=".gz")
+
+    @app.get("/docs")
+    async def docs(request: Request) -> Response:
+        return Response.send_file(str(tmp_path / "docs.html"), compressed=True, file_extension=".gz")
+
+    for path, kind in (("/openapi.json", "application/json"), ("/docs", "text/html")):
+        response = await TestClient(app).get(path)
+        assert response.headers["Content-Encoding"] == "gzip" and response.headers["Content-Type"].startswith(kind)
+        assert gzip.decompress(response.body or b"")
+    assert b'data-document="openapi.json"' in gzip.decompress((tmp_path / "docs.html.gz").read_bytes())
+    # The same program, the same bytes.
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write(load().app, OpenAPI("Board", "3"), tmp_path)
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("arguments", [["shop:api", "x"], ["shop"]])
+def test_wrong_arguments(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(SystemExit):
+        main(arguments)
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
