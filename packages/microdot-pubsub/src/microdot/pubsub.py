@@ -14,7 +14,7 @@ from .http import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
     from typing import Any
 
 # Messages in a row that a subscriber may miss before it is taken for forgotten and closed: a loop that was left by an
@@ -218,8 +218,11 @@ class PubSub:
         self.subscriptions.add(subscription)
         return subscription
 
-    async def feed(self, target: "Any", topics: "str | Sequence[str]", **settings: "Any") -> None:
-        """Send every message to a WebSocket or an event stream, until that ends.
+    def feed(self, target: "Any", topics: "str | Sequence[str]", **settings: "Any") -> "Coroutine[Any, Any, None]":
+        """Subscribe, and return a coroutine that sends every message to a WebSocket or an event stream until that ends.
+
+            await bus.feed(sse, "sensors/*")
+            task = asyncio.create_task(bus.feed(ws, "chat"))
 
         A WebSocket gets the data, as JSON when it is neither str nor bytes. An event stream gets the ids too, so that a
         browser that reconnects gets what was kept meanwhile.
@@ -234,13 +237,17 @@ class PubSub:
         stream = hasattr(target, "last_event_id")
         if stream and "after" not in settings:
             settings["after"] = target.last_event_id
-        subscription = self.subscribe(topics, **settings)
-        try:
-            async for message in subscription:
-                data = message.data
-                if stream:
-                    await target.send(data, None, message.id)
-                else:
-                    await target.send(data if isinstance(data, (str, bytes)) else json.dumps(data))
-        finally:
-            subscription.close()
+        # At once, not when the coroutine runs: what is published in between is not missed.
+        return _feed(self.subscribe(topics, **settings), target, stream)
+
+
+async def _feed(subscription: Subscription, target: "Any", stream: bool) -> None:
+    try:
+        async for message in subscription:
+            data = message.data
+            if stream:
+                await target.send(data, None, message.id)
+            else:
+                await target.send(data if isinstance(data, (str, bytes)) else json.dumps(data))
+    finally:
+        subscription.close()
