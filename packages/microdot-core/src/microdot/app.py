@@ -36,6 +36,12 @@ class Route:
     subapp: "Microdot | None" = None
     local_apps: "tuple[Microdot, ...]" = ()
     index = 0
+    methods: "list[str] | tuple[str, ...]" = ("GET",)
+    # The literal beginning is followed by these, from the first dynamic segment on: a str, or a tuple of name and type
+    # (`string`, `int`, `path`, a registered type, or `re:` and an expression). None: there is none.
+    segments: "list[Any] | None" = None
+    # The next one registered with the same literal beginning.
+    next: "Route | None" = None
 
     def __init__(self, pattern: str, handler: "Callable[..., Any]", methods: "list[str] | tuple[str, ...]") -> None:
         if not callable(handler):
@@ -43,13 +49,11 @@ class Route:
         self.pattern = pattern
         self.handler = handler
         self.call = _port.caller(handler)
-        self.methods = methods
-        # The literal beginning, and the segments from the first dynamic one on: a str, or a tuple of name and type
-        # (`string`, `int`, `path`, a registered type, or `re:` and an expression).
+        if len(methods) != 1 or methods[0] != "GET":
+            self.methods = methods
         pattern = "/" + pattern.lstrip("/")
         start = pattern.find("/<") + 1
         self.literal = pattern
-        self.segments: "list[Any] | None" = None
         if start:
             self.literal = pattern[:start]
             self.segments = []
@@ -216,8 +220,8 @@ class Microdot:
         #: All routes in the order of registration.
         self.routes: "list[Route]" = []
         # Static ones by path, dynamic ones by the literal beginning of their pattern; both in order.
-        self._static: "dict[str, list[Route]]" = {}
-        self._dynamic: "dict[str, list[Route]]" = {}
+        self._static: "dict[str, Route]" = {}
+        self._dynamic: "dict[str, Route]" = {}
         # The servers that run.
         self._servers: "list[Server]" = []
 
@@ -256,7 +260,11 @@ class Microdot:
         """Add a route behind all others, and show it to the `route` hooks."""
         route.index = len(self.routes)
         self.routes.append(route)
-        (self._static if route.segments is None else self._dynamic).setdefault(route.literal, []).append(route)
+        there = (self._static if route.segments is None else self._dynamic).setdefault(route.literal, route)
+        if there is not route:
+            while there.next:
+                there = there.next
+            there.next = route
         if self._hooked:
             for f in self.hooks["route"]:
                 f(route)
@@ -264,22 +272,24 @@ class Microdot:
     def find(self, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
         """Return the first route registered that matches path and method, with its arguments; None when none does."""
         found: "tuple[Route, dict[str, Any]] | None" = None
-        for route in self._static.get(path, ()):
+        route = self._static.get(path)
+        while route:
             if method in route.methods:
                 found = route, {}
                 break
+            route = route.next
         if self._dynamic:
             # Every beginning of the path that ends in a slash may be the literal one of a pattern.
             end = path.find("/") + 1
             while end:
-                for route in self._dynamic.get(path[:end], ()):
-                    if found and found[0].index < route.index:
-                        break
+                route = self._dynamic.get(path[:end])
+                while route and not (found and found[0].index < route.index):
                     if method in route.methods:
                         args = route.match(path)
                         if args is not None:
                             found = route, args
                             break
+                    route = route.next
                 end = path.find("/", end) + 1
         return found
 

@@ -357,6 +357,12 @@ class Request:
             self.route = route
 
     def __getattr__(self, name: str) -> "Any":
+        if name == "json":
+            # Where its body was loaded: many boards are asked for nothing else.
+            from .body import parse_json
+
+            self.json = value = parse_json(self)
+            return value
         from .lazy import request_attribute
 
         return request_attribute(self, name)

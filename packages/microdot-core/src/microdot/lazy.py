@@ -1,7 +1,6 @@
 """What most programs never ask of a request, made when they do."""
 
-import json
-
+from .body import BadRequest, content_type, media_type
 from .http import HTTPException, Request, const
 
 TYPE_CHECKING = const(False)
@@ -16,13 +15,6 @@ class G:
     """Attributes that a program keeps with a request."""
 
 
-class BadRequest(ValueError):
-    """Data of a client that cannot be read: answered 400, and a ValueError for programs that catch those."""
-
-    status_code = 400
-    reason = "Bad request"
-
-
 Request.G = G
 
 
@@ -33,22 +25,6 @@ def _headers(request: Request) -> "Any":
 
         raw = parse_headers(raw)
     return raw
-
-
-def _content_type(request: Request) -> "str | None":
-    raw = request._headers
-    if not isinstance(raw, bytes):
-        value: "str | None" = request.headers.get("Content-Type")
-        return value
-    # The most wanted field is found without making a dictionary of all.
-    start = raw.lower().find(b"\ncontent-type:")
-    if start < 0:
-        return None
-    end = raw.find(b"\n", start + 1)
-    try:
-        return (raw[start + 14 :] if end < 0 else raw[start + 14 : end]).strip().decode()
-    except ValueError:  # no media type that anybody knows is other than ASCII
-        return ""
 
 
 def declared_length(request: Request) -> int:
@@ -63,21 +39,6 @@ def declared_length(request: Request) -> int:
     if not value.isdigit():
         raise HTTPException(400, "Bad request")
     return int(value)
-
-
-def media_type(request: Request) -> str:
-    """Return the media type of the body, in lower case and without its parameters (RFC 9110 8.3.1)."""
-    return (request.content_type or "").split(";")[0].strip().lower()
-
-
-def _json(request: Request) -> "Any":
-    kind = media_type(request)
-    if kind == "application/json" or kind[:12] == "application/" and kind[-5:] == "+json":
-        try:
-            return json.loads(request.body.decode())
-        except (ValueError, RuntimeError):  # too deep is a RecursionError, which is a RuntimeError
-            raise BadRequest("Malformed JSON")
-    return None
 
 
 def _values(data: "str | bytes") -> "MultiDict":
@@ -160,12 +121,11 @@ async def upgrade(request: Request, headers: "dict[str, str]") -> "Any":
 # Attributes are made once and kept; methods are bound when they are asked for.
 _ATTRIBUTES: "dict[str, Callable[[Request], Any]]" = {
     "headers": _headers,
-    "content_type": _content_type,
+    "content_type": content_type,
     "content_length": lambda request: max(declared_length(request), 0),
     "client_addr": lambda request: peer(request.connection),
     "cookies": _cookies,
     "args": lambda request: _values(request.query_string or ""),
-    "json": _json,
     "form": _form,
     "files": lambda request: None,
     "stream": lambda request: request.pending or _stream(request),
