@@ -84,9 +84,12 @@ async def list_items(request: Request) -> Page:
 async def add_item(request: Request) -> Any:
     """Add an item."""
     item = request.json
-    if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]:
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not 0 < len(item["name"]) <= 40:
         abort(400, "No item")
-    items[2] = {"price": 0.0, **item}
+    price = item.get("price")
+    if not isinstance(price, (int, float)) or isinstance(price, bool) or item.get("color", "red") not in ("red", "blue"):
+        abort(400, "No item")
+    items[2] = {"name": item["name"], "price": price, "color": item.get("color", "red"), "tags": [], "parts": []}
     return items[2], 201
 
 

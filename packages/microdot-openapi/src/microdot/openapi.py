@@ -177,9 +177,14 @@ class _Document:
             first = shapes.setdefault(re.sub(r"\{.*?\}", "{}", path), path)
             renamed = dict(zip(names, re.findall(r"\{(.*?)\}", first)))
             for method in route.methods:
-                # The first route that matches answers, so it is the one that is described.
-                if method.lower() in _METHODS and method.lower() not in paths.get(first, {}):
-                    paths.setdefault(first, {})[method.lower()] = self._operation(route, names, renamed, method)
+                if method.lower() in _METHODS:
+                    operations = paths.setdefault(first, {})
+                    operation = self._operation(route, names, renamed, method)
+                    if method.lower() in operations:
+                        # The first route that matches answers, so another one may, where the types differ.
+                        _merge(operations[method.lower()], operation)
+                    else:
+                        operations[method.lower()] = operation
         components = {"schemas": self.schemas, "securitySchemes": self.schemes}
         self.result: dict[str, Any] = {"openapi": "3.1.0", "info": api.info, "paths": paths}
         if api.servers:
@@ -231,8 +236,8 @@ class _Document:
                             raise ValueError("openapi: there is no security scheme '%s': give it to OpenAPI()" % name)
                         self.schemes[name] = self.known[name]
             if {} not in operation["security"] and operation["security"]:
-                responses.setdefault("401", {"description": "Nobody is logged in, or the credentials are wrong"})
-        responses.setdefault("default", {"description": "An error", "content": {"text/plain": {"schema": {"type": "string"}}}})
+                responses.setdefault("401", self._response(401, "Nobody is logged in, or the credentials are wrong"))
+        responses.setdefault("default", self._response(500, "An error"))
         operation["responses"] = responses
         return operation
 
@@ -263,7 +268,8 @@ class _Document:
     def _response(self, status: int | str, what: Any) -> dict[str, Any]:
         text = "What the handler returns" if str(status)[0] == "2" else "Status %s" % status
         if isinstance(what, str):
-            return {"description": what}
+            # What abort() answers; an error handler that does better is described by (text, type).
+            return {"description": what, "content": self._content(str)} if str(status)[0] in "45" else {"description": what}
         if isinstance(what, tuple):
             text, what = what
         if isinstance(what, dict) and "description" in what:
@@ -288,9 +294,9 @@ class _Document:
             if isinstance(origin, type) and issubclass(origin, Response):
                 continue
             if tp is str or isinstance(origin, type) and issubclass(origin, (Iterator, AsyncIterable)):
-                content["text/plain"] = {"schema": {"type": "string"}}
+                content[Response.default_content_type] = {"schema": {"type": "string"}}
             elif tp is bytes:
-                content["application/octet-stream"] = {"schema": {}}
+                content[Response.default_content_type] = {"schema": {}}
             else:
                 unions.setdefault("application/json", []).append(self.schema(tp))
         for name, schemas in unions.items():
@@ -417,6 +423,25 @@ _SIMPLE: dict[type, dict[str, Any]] = {
     datetime.time: {"type": "string", "format": "time"},
     uuid.UUID: {"type": "string", "format": "uuid"},
 }
+
+
+def _merge(operation: dict[str, Any], other: dict[str, Any]) -> None:
+    """Add to an operation what another one on the same path may take and answer."""
+    schemas = {p["name"]: p["schema"] for p in other.get("parameters", ()) if p.get("in") == "path"}
+    for parameter in operation.get("parameters", ()):
+        schema = schemas.get(parameter["name"])
+        if schema is not None and parameter["in"] == "path" and schema != parameter["schema"]:
+            parameter["schema"] = {"anyOf": [*parameter["schema"].get("anyOf", [parameter["schema"]]), schema]}
+    for status, response in other["responses"].items():
+        here = operation["responses"].get(status)
+        if here is None:
+            operation["responses"][status] = response
+        elif "$ref" not in here:
+            content = {**response.get("content", {}), **here.get("content", {})}
+            operation["responses"][status] = {**here, "content": content} if content else here
+    if operation.get("security") != other.get("security"):
+        security = operation.get("security", [{}])
+        operation["security"] = security + [one for one in other.get("security", [{}]) if one not in security]
 
 
 def _is_union(tp: Any) -> bool:
