@@ -222,6 +222,41 @@ def test_types() -> None:
         OpenAPI().document(app)
 
 
+def test_names_that_are_there_for_the_type_checker_alone() -> None:
+    @dataclass
+    class Holder:
+        what: Missing  # type: ignore[name-defined]  # noqa: F821
+        size: int
+
+    app = Microdot()
+
+    @app.post("/")
+    @describe(body=Holder)
+    async def index(request: Request) -> Missing:  # type: ignore[name-defined]  # noqa: F821
+        return ""
+
+    document = check(OpenAPI().document(app))
+    properties = document["components"]["schemas"]["Holder"]["properties"]
+    assert properties == {"what": {}, "size": {"type": "integer"}}
+    assert document["paths"]["/"]["post"]["responses"]["200"] == {"description": "What the handler returns"}
+
+
+EXAMPLES = sorted(HERE.parents[2].glob("docs/examples/*/main.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.parent.name for path in EXAMPLES])
+def test_documents_of_the_examples(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(path.parent))
+    monkeypatch.chdir(path.parent)
+    spec = importlib.util.spec_from_file_location("openapi_example", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "openapi_example", module)
+    spec.loader.exec_module(module)
+    document = check(OpenAPI().document(module.app))
+    assert sum(map(len, document["paths"].values())) >= 2
+
+
 async def test_it_is_served_and_follows_the_routes() -> None:
     app = Microdot()
     app.install(OpenAPI("Shop & <b>", "2"))

@@ -386,7 +386,7 @@ class _Document:
         try:
             hints = typing.get_type_hints(kind, include_extras=True)
         except NameError:  # one is imported for the type checker alone
-            hints = {key: Any if isinstance(hint, str) else hint for key, hint in kind.__annotations__.items()}
+            hints = _hints(kind)
         if dataclasses.is_dataclass(kind):
             if text.startswith(self._names[kind] + "("):
                 text = ""  # what dataclass() writes
@@ -396,7 +396,7 @@ class _Document:
                 for field in fields
                 if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             ]
-            hints = {field.name: hints[field.name] for field in fields}
+            hints = {field.name: hints.get(field.name, Any) for field in fields}
         else:
             required = sorted(kind.__required_keys__)
         schema: dict[str, Any] = {
@@ -467,16 +467,22 @@ def _described(handler: Any) -> dict[str, Any]:
     return {}
 
 
-def _hints(function: Any) -> dict[str, Any]:
-    """Return the annotations that can be evaluated; programs import names for the type checker alone."""
-    function = getattr(function, "__func__", function)
+def _hints(thing: Any) -> dict[str, Any]:
+    """Return the annotations of a function or class that can be evaluated; programs import names for the type checker alone."""
+    thing = getattr(thing, "__func__", thing)
+    try:
+        annotations = getattr(thing, "__annotations__", {})
+    except NameError:  # Python 3.14 evaluates them here (PEP 649)
+        library: Any = importlib.import_module("annotationlib")
+        annotations = library.get_annotations(thing, format=library.Format.STRING)
+    names = getattr(thing, "__globals__", None) or vars(sys.modules.get(getattr(thing, "__module__", ""), typing))
     hints = {}
-    for name, hint in getattr(function, "__annotations__", {}).items():
+    for name, hint in annotations.items():
         if isinstance(hint, str):
             try:
-                hint = eval(hint, getattr(function, "__globals__", {}))
+                hint = eval(hint, dict(names))
             except Exception:  # whatever is wrong with it, it says nothing
-                continue
+                hint = Any
         hints[name] = types.NoneType if hint is None else hint
     return hints
 
