@@ -137,7 +137,10 @@ class Link:
 
     def take_in(self) -> bool:
         """Move what has arrived into `buffer` without waiting; True when there was something."""
-        data = self.sock.read(_READ)
+        try:
+            data = self.sock.read(_READ)
+        except OSError:  # reset, or no TLS: either way nothing more comes
+            data = b""
         if data:
             self.buffer = self.buffer + data if self.buffer else data
         elif data is not None:
@@ -189,11 +192,8 @@ class Link:
 
     def look(self) -> None:
         """While nobody reads: notice that the peer has gone."""
-        try:
-            if not self.eof and len(self.buffer) < _READ:
-                self.take_in()
-        except OSError:
-            self.eof = True
+        if not self.eof and len(self.buffer) < _READ:
+            self.take_in()
 
 
 async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any", *serving: bool) -> "Any":
