@@ -1,11 +1,16 @@
-"""What the tests with independent clients talk to: `websocket_app.py PORT`, on CPython and on MicroPython."""
+"""What the tests with independent clients talk to: `websocket_app.py PORT` on CPython and on MicroPython, or under uvicorn."""
 
 import asyncio
 import sys
 
-from microdot import Microdot, Request
+from microdot import Request
 from microdot.sse import SSE, with_sse
 from microdot.websocket import WebSocket, with_websocket
+
+if __name__ == "__main__":
+    from microdot import Microdot
+else:
+    from microdot.asgi import Microdot
 
 app = Microdot()
 app.max_connections = 120
@@ -48,9 +53,9 @@ async def parts(request: Request, ws: WebSocket) -> None:
 
 
 @app.get("/ping")
-@with_websocket(ping_interval=1, ping_timeout=2)
+@with_websocket(ping_interval=1, ping_timeout=1)
 async def ping(request: Request, ws: WebSocket) -> None:
-    await asyncio.sleep(4)
+    await asyncio.sleep(2.5)
     await ws.send("still here")
 
 
@@ -76,4 +81,5 @@ async def events(request: Request, sse: SSE) -> None:
         await asyncio.sleep(10)
 
 
-app.run(host="127.0.0.1", port=int(sys.argv[1]))
+if __name__ == "__main__":
+    app.run(host="127.0.0.1", port=int(sys.argv[1]))

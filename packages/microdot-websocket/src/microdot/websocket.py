@@ -619,11 +619,13 @@ class WebSocket(Frames):
             if self._age > _LINGER and self._reader is not None:
                 self._drop()
             return not self._over and (self._reader is not None or self._task is not None)
-        interval = self.ping_interval
+        # Hosts that frame messages send their own pings.
+        interval = 0 if self._channel.messages else self.ping_interval
         if stopping:
             job = 1001
         elif self._reader is None and self._parked is None:
             job = 1
+            self._age -= 1  # this second goes to the reader: a ping goes out before its answer is missed
         elif interval and not self._writing:
             if self._reader is not None and self._age >= interval + self.ping_timeout:
                 self._drop()
