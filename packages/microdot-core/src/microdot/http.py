@@ -359,7 +359,7 @@ class Request:
     def __getattr__(self, name: str) -> "Any":
         if name == "json":
             # Where its body was loaded: many boards are asked for nothing else.
-            from .body import parse_json
+            from microdot.body import parse_json
 
             self.json = value = parse_json(self)
             return value
@@ -539,7 +539,7 @@ class Response:
         """
         status = self.status_code
         if self._headers is not None or self.reason is not None or status == 204 or status == 304:
-            from .headers import full_head
+            from microdot.headers import full_head
 
             return full_head(self, minor, lines)
         return (

@@ -233,7 +233,7 @@ class Connection(port.Link):
             return False
         if not isinstance(body, bytes) or response._headers is not None or response.status_code in (204, 304):
             # A stream, or something with a say about the framing.
-            from .outgoing import respond
+            from microdot.outgoing import respond
 
             return await respond(self, response, minor, keep)
         length = len(body)
