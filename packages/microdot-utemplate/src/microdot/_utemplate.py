@@ -1,0 +1,241 @@
+"""The compiler of templates: it makes a Python generator function of a file.
+
+Of `{% args name %}` and `Hello, {{ name }}!` it makes
+
+    from microdot.utemplate import Safe, Template as _T, text as _t
+    def render(name):
+     _n = 1
+     try:
+      if not _n: yield
+      _n = 2
+      yield 'Hello, %s!' % (_t((name)),)
+     except Exception as _e:
+      print('%s:%d: %r' % ('hello.txt', _n, _e))
+      raise
+
+`_n` is the line of the template, for the message about an error while it is rendered: compiled modules have no line numbers
+of their own. Text and values are put together, line by line: fewer and larger pieces cost less to send.
+"""
+
+import io
+
+from .http import const
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+_PIECE = const(256)
+
+
+class Compiler:
+    """Compiles one file, and those that it includes.
+
+    Args:
+        folder: where the files are.
+        name: of the template.
+        write: called with pieces of the source.
+        outer: the compiler of the template that includes this one.
+
+    Raises:
+        OSError: there is no such file.
+        SyntaxError: the message has template and line.
+    """
+
+    def __init__(self, folder: str, name: str, write: "Callable[[str], Any]", outer: "Compiler | None" = None) -> None:
+        self.folder = folder
+        self.name = name
+        self.write = write
+        self.line = 0
+        self.args = ""
+        self.begun = False
+        self.text = ""  # what is to come out next, as a format string
+        self.values = ""  # and the expressions for it
+        self.stack: "list[list[Any]]" = []  # of open blocks: word, indent, indent of the last elif, line
+        self.indent: int = outer.indent if outer else 0
+        self.names: "tuple[str, ...]" = (outer.names if outer else ()) + (name,)
+        if not outer:
+            write("from microdot.utemplate import Safe, Template as _T, text as _t\n")
+        # Bytes, because text files are in the encoding of the system elsewhere.
+        with open(folder + "/" + name, "rb") as file:
+            self.read(file)
+        self.line += 1
+        self.flush()
+        if self.stack:
+            self.line = self.stack[-1][3]
+            self.fail("no end" + self.stack[-1][0])
+        self.indent -= 1
+        self.put("except Exception as _e:")
+        self.put(" print('%%s:%%d: %%r' %% (%r, _n, _e))" % name)
+        self.put(" raise")
+        self.indent -= 1
+
+    def fail(self, what: str) -> None:
+        raise SyntaxError("%s:%d: %s" % (self.name, self.line, what))
+
+    def put(self, code: str) -> None:
+        self.write(" " * self.indent + code + "\n")
+
+    def at(self, line: int) -> None:
+        self.put("_n = %d" % line)
+
+    def valid(self, code: str) -> bool:
+        loop = "if 1"
+        for block in self.stack:
+            if block[0] in ("for", "while"):
+                loop = "while 1"
+        try:
+            compile("def f():\n %s:\n  %s\n" % (loop, code), "", "exec")
+            return True
+        except SyntaxError:
+            return False
+
+    def flush(self) -> None:
+        if not self.begun:
+            self.begun = True
+            # An included one is a function within, so that it sees the variables of the outer one.
+            self.put("def %s(%s):" % ("_i" if self.names[1:] else "render", self.args))
+            self.indent += 1
+            self.at(1)
+            self.put("try:")
+            self.indent += 1
+            self.put("if not _n: yield")  # a generator, also without text
+        if self.values:
+            self.at(self.line)
+            self.put("yield %r %% (%s)" % (self.text, self.values))
+        elif self.text:
+            self.put("yield %r" % self.text.replace("%%", "%"))
+        self.text = self.values = ""
+
+    def read(self, file: "Any") -> None:
+        count = 0
+        while True:
+            line = file.readline().decode()
+            if not line:
+                break
+            count += 1
+            start = 0
+            if self.values or len(self.text) > _PIECE:
+                self.flush()
+            self.line = count
+            while True:
+                start = line.find("{", start)
+                kind = line[start + 1 : start + 2]
+                if start < 0 or kind == "":
+                    break
+                if kind not in "{%#":
+                    start += 1
+                    continue
+                self.text += line[:start].replace("%", "%%")
+                line = line[start + 2 :]
+                while True:
+                    end = line.find(("}" if kind == "{" else kind) + "}")
+                    if end >= 0:
+                        break
+                    more = file.readline().decode()
+                    if not more:
+                        self.fail("{%s is not closed" % kind)
+                    line += more
+                    count += 1
+                code = line[:end].strip()
+                line = line[end + 2 :]
+                start = 0
+                if kind == "{":
+                    if not code or not self.valid("(%s)" % code):
+                        self.fail("{{ %s }}" % code)
+                    self.text += "%s"
+                    self.values += "_t((%s))," % code
+                else:
+                    if kind == "%":
+                        self.statement(code)
+                    if not line.strip("\r\n"):
+                        line = ""
+                if count > self.line:
+                    self.flush()
+                    self.line = count
+            self.text += line.replace("%", "%%")
+
+    def statement(self, code: str) -> None:
+        word = (code.split() or [""])[0]
+        rest = code[len(word) :].strip()
+        if word == "args":
+            if self.begun or self.text.strip():
+                self.fail("args is not first")
+            self.args = rest
+            if self.valid("def f(%s): pass" % rest):
+                return
+            self.fail(code)
+        self.flush()
+        block: "list[Any]" = self.stack[-1] if self.stack else [""]
+        if word in ("else", "elif") or word[:3] == "end" and not rest:
+            known = word[3:] if word[:2] == "en" else "if" if word == "elif" else block[0]
+            if not known or known != block[0]:
+                self.fail("%s without a beginning" % word)
+            # Also the body of what is empty. The next thing that can fail is the head of the block.
+            self.at(block[3])
+            self.indent = block[1]
+            if word[:2] == "en":
+                self.stack.pop()
+                return
+            self.indent = block[2]
+            if self.indent < 0 or word == "else" and rest:
+                self.fail(code)
+            self.put("else:")
+            self.indent += 1
+            block[2] = -1
+            if word == "elif":
+                # An if of its own within, because its line is to be known.
+                block[2] = self.indent
+                code = code[2:]
+                self.at(self.line)
+                self.put(code + ":")
+                self.indent += 1
+                if not self.valid(code + ": pass"):
+                    self.fail("el" + code)
+            return
+        if word == "include":
+            mark = "}}" if rest[:2] == "{{" else rest[:1]
+            end = rest.find(mark, 1)
+            if mark not in ("}}", '"', "'") or end < 0:
+                self.fail(code)
+            name = rest[len(mark) : end]
+            code = "yield from _i(%s)" % rest[end + len(mark) :]
+            if mark == "}}":
+                code = code.replace("_i", "_T(%s).template" % name, 1)
+            elif name in self.names:
+                self.fail(name + " includes itself")
+            else:
+                try:
+                    Compiler(self.folder, name, self.write, self)
+                except OSError:
+                    self.fail("no file " + name)
+        elif word == "set":
+            code = rest
+        elif self.valid(code + ": pass"):
+            self.at(self.line)
+            self.put(code + ":")
+            self.stack.append([word, self.indent, self.indent, self.line])
+            self.indent += 1
+            return
+        if not self.valid(code):
+            self.fail(code)
+        self.at(self.line)
+        self.put(code)
+
+
+def load(folder: str, name: str) -> "Callable[..., Iterator[str]]":
+    """Compile a template in memory and return its generator function.
+
+    Args:
+        folder: where the files are.
+        name: of the template.
+
+    Raises:
+        OSError, SyntaxError: as `Compiler`.
+    """
+    source = io.StringIO()
+    Compiler(folder, name, source.write)
+    names: "dict[str, Any]" = {}
+    exec(compile(source.getvalue(), name + ".py", "exec"), names)
+    return names["render"]  # type: ignore[no-any-return]
