@@ -46,7 +46,7 @@ async def test_two_thousand_requests() -> None:
     metrics = app.install(Metrics())
     log = app.install(AccessLog(write=False))
     # Everything but the last requests fits into the bucket.
-    limits = app.install(RateLimit(REQUESTS, per=600000, key=lambda request: "all"))
+    limits = app.install(RateLimit(REQUESTS, per=600000))
 
     @app.get("/hello")
     @limits(timeout=5)
@@ -72,8 +72,9 @@ async def test_two_thousand_requests() -> None:
         assert sum(metrics.count[6:14]) == REQUESTS + 100
         sent = (REQUESTS - warm // 2) * len("hello") + warm // 2 * len("Not found") + 100 * len("Too many requests")
         assert metrics.count[14] == sent
+        assert log.lines[0].startswith("127.0.0.1 - - [")
         assert len(log.lines) == 16 and '"GET /hello HTTP/1.1" 429 17' in log.lines[-1]
-        text = await metrics.metrics(Asked(app))  # type: ignore[arg-type]
+        text, _ = await metrics.metrics(Asked(app))  # type: ignore[arg-type]
         assert 'http_requests_total{code="2xx"} %d\n' % (REQUESTS - warm // 2) in text
         assert "\nhttp_connections 0\n" in text and "\nuptime_seconds " in text
 

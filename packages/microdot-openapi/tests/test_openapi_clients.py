@@ -26,7 +26,10 @@ def base() -> Iterator[str]:
     """Give the address of shop.py, which runs in a process of its own."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "shop.py")], env={**os.environ, "PORT": str(port)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, str(HERE / "shop.py")],
+        env={**os.environ, "PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         for _ in range(200):
@@ -53,7 +56,7 @@ async def connect(port: int) -> None:
     await writer.wait_closed()
 
 
-def test_schemathesis(base: str) -> None:
+def test_schemathesis(base: str, tmp_path: Path) -> None:
     """Everything that the document allows is answered without a server error, and as it says."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", base + "/openapi.json"),
@@ -61,7 +64,7 @@ def test_schemathesis(base: str) -> None:
         *("--max-examples", "8", "--phases", "examples,coverage,fuzzing", "--seed", "1", "--workers", "1"),
         *("--header", "Authorization: Bearer t0ken", "--request-timeout", "5", "--no-color"),
     ]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=os.environ.get("TMPDIR", "/tmp"))
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=tmp_path)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
 
 

@@ -59,9 +59,10 @@ class AccessLog:
         """Note when a request began: this is a hook."""
         request.arrived = ticks()  # type: ignore[attr-defined]
 
-    async def read(self, request: "Request") -> str:
+    async def read(self, request: "Request") -> "tuple[str, dict[str, str]]":
         """Answer with the ring: this is a handler."""
-        return "\n".join(self.lines)
+        # Plain text, whatever `Response.default_content_type` is: clients have written this.
+        return "\n".join(self.lines), {"Content-Type": "text/plain"}
 
     def done(self, request: "Request | None", response: "Response | None", exc: "BaseException | None") -> None:
         """Write a line: this is a hook."""

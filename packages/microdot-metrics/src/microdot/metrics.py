@@ -24,14 +24,14 @@ except ImportError:  # a board
                 break
             except MemoryError:
                 block = block * 7 // 8
-        return {"mem_free": free, "mem_largest": block}
+        return {"mem_free": free, "mem_block": block}
 
 
 class Metrics:
     """Requests counted by the class of their status and timed: `app.install(Metrics())` adds `/metrics` and `/health`.
 
-    A request takes from its head to the last byte of its answer. What became a WebSocket is counted as 1xx and not timed; what
-    ended before its answer was out is counted as 0xx.
+    A request takes from its head to the last byte of its answer. What became a WebSocket is counted as 1xx and not timed;
+    what ended before its answer was out is counted as 0xx.
 
     Attributes:
         count: at 0 to 5 how many requests of class 0xx to 5xx there were; at 6 to 13 how many took less than 1, 4, 16, 64,
@@ -92,21 +92,20 @@ class Metrics:
         for i in range(6):
             figures['http_requests_total{code="%dxx"}' % i] = count[i]
         figures["http_bytes_total"] = count[14]
-        # Exposition formats of Prometheus, "Comments, help text, and type information": what a label escapes.
-        route = self.route.replace("\\", "\\\\").replace('"', '\\"')
-        figures['http_slowest_seconds{route="%s"}' % route] = count[16] / 1000
+        # Without an expression, where a label would need escapes.
+        figures['http_max_seconds{route="%s"}' % self.route.split("<re")[0]] = count[16] / 1000
         return figures
 
-    async def metrics(self, request: "Request") -> str:
+    async def metrics(self, request: "Request") -> "tuple[str, dict[str, str]]":
         """Answer with the figures and the histogram as text for Prometheus: this is a handler."""
-        figures = await self.health(request)
-        text = ""
-        for name in sorted(figures):
-            text += "%s %s\n" % (name, figures[name])
         name = "http_seconds"
-        text += "# TYPE %s histogram\n" % name
+        text = "# TYPE %s histogram\n" % name
         n = 0
         for i in range(8):
             n += self.count[6 + i]
             text += '%s_bucket{le="%s"} %d\n' % (name, 4**i / 1000 if i < 7 else "+Inf", n)
-        return text + "%s_count %d\n%s_sum %s\n" % (name, n, name, self.count[15] / 1000)
+        text += "%s_count %d\n%s_sum %s\n" % (name, n, name, self.count[15] / 1000)
+        figures = await self.health(request)
+        for name in sorted(figures):
+            text += "%s %s\n" % (name, figures[name])
+        return text, {"Content-Type": "text/plain"}

@@ -56,8 +56,8 @@ def describe(
 ) -> Callable[[F], F]:
     """Decorate a handler with what its signature cannot say; it goes anywhere below the route.
 
-    Where a type is wanted this is a class or annotation (`int`, `list[str]`, `str | None`, `Literal[…]`, a dataclass, TypedDict or
-    Enum …), or a dict, which is taken as a JSON Schema as it is.
+    Where a type is wanted this is a class or annotation (`int`, `list[str]`, `str | None`, `Literal[…]`, a dataclass,
+    TypedDict or Enum …), or a dict, which is taken as a JSON Schema as it is.
 
     Args:
         summary: one line; by default the first of the docstring.
@@ -198,8 +198,9 @@ class _Document:
         function = inspect.unwrap(handler)
         hints = _hints(function)
         head, _, rest = (inspect.getdoc(function) or "").partition("\n")
+        name = str(said.get("operation_id") or getattr(function, "__name__", "operation"))
         operation: dict[str, Any] = {
-            "operationId": self._operation_id(str(said.get("operation_id") or getattr(function, "__name__", "operation")), method),
+            "operationId": self._operation_id(name, method),
             "summary": said.get("summary", head),
             "description": said.get("description", rest.strip()),
             "tags": list(said.get("tags", ())),
@@ -468,7 +469,7 @@ def _described(handler: Any) -> dict[str, Any]:
 
 
 def _hints(thing: Any) -> dict[str, Any]:
-    """Return the annotations of a function or class that can be evaluated; programs import names for the type checker alone."""
+    """Return the annotations of a function or class, Any where one names what only the type checker imports."""
     thing = getattr(thing, "__func__", thing)
     try:
         annotations = getattr(thing, "__annotations__", {})
