@@ -94,19 +94,15 @@ class RateLimit:
         whose = (key(request) if key else request.client_addr[0])[:64]
         now = ticks()
         most = missing = limit * step
-        fullest = whose
-        for other in full:
+        for other in [whose] if whose in full else full:
             # Milliseconds until that bucket is full; what is longer than it can be lies in the past.
             wait = (full[other] - now) & _MASK
             if wait > most:
                 wait = 0
-            if other == whose:
-                missing = wait
-                break
-            if wait < missing:
+            if wait <= missing:
                 missing = wait
                 fullest = other
-        else:
+        if whose not in full:
             missing = 0
             if len(full) >= slots:
                 full.pop(fullest)
