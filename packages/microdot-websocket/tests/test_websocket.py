@@ -63,6 +63,11 @@ def echo_app() -> "tuple[Microdot, list[Any]]":
         await ws.receive()
         abort(403, "not you")
 
+    @app.route("/verbose")
+    @with_websocket
+    async def verbose(request: Request, ws: WebSocket) -> None:
+        abort(404, "x" * 124)
+
     @app.route("/plain")
     @with_websocket
     def plain(request: Request, ws: WebSocket) -> None:
@@ -489,6 +494,9 @@ async def test_codes_of_handlers() -> None:
         peer = await open_websocket(server, "/abort")
         await peer.frame(0x81, b"x")
         assert await peer.read() == (0x88, b"\x03\xf0not you")  # 1008
+        await peer.drop()
+        peer = await open_websocket(server, "/verbose")
+        assert await peer.read() == (0x88, b"\x03\xf0")
         await peer.drop()
         peer = await open_websocket(server, "/code/1006")  # must not be sent: the handler fails
         assert await peer.close_code() == 1011

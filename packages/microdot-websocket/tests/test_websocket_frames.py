@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-from microdot.websocket import Frames, WebSocket, WebSocketError, encode
+from microdot.websocket import Frames, WebSocket, WebSocketError
 
 MASK = b"\x37\xfa\x21\x3d"
 
@@ -316,6 +316,7 @@ def test_the_length_of_a_frame_is_known_before_its_payload() -> None:
 
 
 def test_encode() -> None:
+    encode = WebSocket._encode_websocket_frame
     for n, head in (
         (0, b"\x82\x00"),
         (1, b"\x82\x01"),

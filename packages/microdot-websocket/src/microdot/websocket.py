@@ -94,31 +94,6 @@ class WebSocketError(OSError):
         self.code = code
 
 
-def parse_header(header: bytes) -> "tuple[bool, int, bool, int]":
-    """Parse the first two bytes of a frame (5.2).
-
-    Returns:
-        whether the frame is its message's last, opcode, whether it is masked, length; -2 or -8: that many bytes of length follow.
-    """
-    length = header[1] & 127
-    if length > 125:
-        length = -2 if length == 126 else -8
-    return header[0] > 127, header[0] & 15, header[1] > 127, length
-
-
-def encode(opcode: int, payload: "bytes | bytearray | memoryview | str", fin: int = 128) -> bytes:
-    """Return a frame from a server: not masked (5.1).
-
-    Args:
-        opcode: of the frame.
-        payload: its payload; a str is sent as UTF-8.
-        fin: 0 when the message goes on with another frame.
-    """
-    if isinstance(payload, str):
-        payload = payload.encode()
-    return _header(opcode | fin, len(payload)) + payload
-
-
 def _header(first: int, n: int) -> bytes:
     if n < 126:
         return bytes((first, n))
@@ -409,7 +384,7 @@ class WebSocket(Frames):
                 else:
                     reply, data = self._process_websocket_frame(piece[0], piece[1])
                     if reply and not self.closed:
-                        await self._write(encode(reply, data))
+                        await self._write(self._encode_websocket_frame(reply, data))
         except CancelledError:
             if not self._lost:
                 raise
@@ -573,7 +548,7 @@ class WebSocket(Frames):
 
         Args:
             code: why: 1000 normal, 1001 going away, 1003 not this kind of data, 1008 not allowed, 3000 to 4999 your own.
-            reason: at most 123 bytes.
+            reason: at most 123 bytes of UTF-8; a longer one is left out.
 
         Raises:
             ValueError: such a code must not be sent.
@@ -585,7 +560,9 @@ class WebSocket(Frames):
         if code != 1005:
             if not _is_code(code):
                 raise ValueError("websocket: code %d cannot be sent" % code)
-            payload = bytes((code >> 8, code & 255)) + reason.encode()
+            payload = bytes((code >> 8, code & 255))
+            if len(reason.encode()) < 124:  # 5.5: a control frame holds 125 bytes
+                payload += reason.encode()
         self.closed = True
         self._age = 0
         if self.close_code is None:
@@ -595,7 +572,7 @@ class WebSocket(Frames):
                 self._over = True
                 await self._channel.close(1000 if code == 1005 else code, reason)
             else:
-                await self._write(encode(_CLOSE, payload))
+                await self._write(self._encode_websocket_frame(_CLOSE, payload))
         except OSError:
             pass
 
@@ -657,12 +634,19 @@ class WebSocket(Frames):
             self._task.cancel()
 
     @classmethod
-    def _encode_websocket_frame(cls, opcode: int, payload: "bytes | str") -> bytes:
-        return encode(opcode, payload)
+    def _encode_websocket_frame(cls, opcode: int, payload: "bytes | bytearray | memoryview | str", fin: int = 128) -> bytes:
+        """Return a frame from a server, which does not mask (5.1); with `fin` 0 the message goes on with another."""
+        if isinstance(payload, str):
+            payload = payload.encode()
+        return _header(opcode | fin, len(payload)) + payload
 
     @classmethod
     def _parse_frame_header(cls, header: bytes) -> "tuple[bool, int, bool, int]":
-        return parse_header(header)
+        """Return FIN, opcode, whether the frame is masked, and its length: -2 or -8 when so many bytes of it follow."""
+        length = header[1] & 127
+        if length > 125:
+            length = -2 if length == 126 else -8
+        return header[0] > 127, header[0] & 15, header[1] > 127, length
 
     def _process_websocket_frame(self, opcode: int, payload: "Any") -> "tuple[int | None, Any]":
         """Return the opcode to answer with, or None, and the message or what to answer."""
