@@ -363,6 +363,18 @@ def slow_body(client: Connection) -> None:
     assert client.answer().body == b"slowbody"
 
 
+def trickling_body(client: Connection) -> None:
+    """L8: a byte now and then, each in time, does not hold a place for ever."""
+    client.send(request("POST", "/echo", "Content-Length: 1000"))
+    begun = time.monotonic()
+    try:
+        client.send(b"x" * 40, 1, 0.4)
+    except OSError:
+        pass  # it was closed while we went on
+    ends_with(client, [[408]], earliest=-1)
+    assert time.monotonic() - begun < 12, "all 40 bytes were waited for"
+
+
 def expected_body(client: Connection) -> None:
     """L8: a client that asks for 100, gets it and goes to sleep."""
     client.send(request("POST", "/echo", "Content-Length: 10", "Expect: 100-continue"))
@@ -421,7 +433,7 @@ def slow_reader(client: Connection) -> None:
 
 SCENES = (
     silent, half_line, half_head, trickling_head, pausing_head, second_head, stalled_body, stalled_body_at_once, stalled_chunk,
-    stalled_stream, stalled_wide_stream, stalled_unread, slow_body, expected_body, idle, idle_then_used, idle_after_post,
+    stalled_stream, stalled_wide_stream, stalled_unread, slow_body, trickling_body, expected_body, idle, idle_then_used, idle_after_post,
     slow_handler, steady_stream, never_reads, slow_reader,
 )  # fmt: skip
 

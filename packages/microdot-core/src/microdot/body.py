@@ -23,10 +23,18 @@ async def wait(connection: "Connection") -> None:
         connection.expecting = False
         if connection.write(b"HTTP/1.1 100 Continue\r\n\r\n"):
             await connection.flush()
-    connection.expires = server.deadline(server.app.body_timeout)
+    timeout = server.app.body_timeout
+    # Slow and steady is allowed, but who sends a byte now and then cannot hold a place for ever: all waits of a body
+    # together may take four times as long as one, and a tick more for every 64 bytes.
+    begun = server.tick
+    before = len(connection.buffer)
+    if connection.credit < 0:
+        connection.credit = int(timeout * 1024)
+    connection.expires = min(server.deadline(timeout), begun + 1 + connection.credit // 64) if timeout else 0
     if not await connection.fill():
         raise HTTPException(400, "Bad request")
     connection.expires = 0
+    connection.credit = max(connection.credit + len(connection.buffer) - before - 64 * (server.tick - begun), 0)
 
 
 async def load(request: "Request") -> None:

@@ -116,6 +116,7 @@ class Connection(port.Link):
     since = 0  # the tick at which it began to wait for a request, 0: it does not
     idle = False  # between two requests
     left = 0  # bytes of the request body that were not read yet, -1 when it is chunked
+    credit = -1  # 64ths of a tick that waits for the rest of this body may take, less than 0: not counted yet
     expecting = False  # the client waits for `100 Continue` before it sends the body
     streaming = False  # a body is being produced, which is to end when the peer goes
     patience = 6  # ticks in which the producer of a body may find out by itself that the peer has gone
@@ -203,6 +204,7 @@ class Connection(port.Link):
         self.left = length
         self.expecting = length != 0 and flags & _EXPECT != 0
         if length:
+            self.credit = -1
             request.pending = self
         response = failure = None
         try:
