@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from pathlib import Path
 from typing import Any
 
+import httpx
+import microdot.asgi
+import microdot.wsgi
 import pytest
 from microdot import Microdot, Request
 from microdot.accesslog import AccessLog
@@ -56,6 +60,39 @@ async def test_logging(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="microdot.access"):
         await TestClient(app).get("/50%25?a=%s")
     assert '"GET /50%25?a=%s HTTP/1.0" 404 9 "-"' in caplog.messages[0]
+
+
+@pytest.mark.parametrize("host", ["asgi", "wsgi"])
+def test_other_hosts(host: str, caplog: pytest.LogCaptureFixture) -> None:
+    app: Microdot = microdot.asgi.Microdot() if host == "asgi" else microdot.wsgi.Microdot()
+    callable_app: Any = app
+    metrics = app.install(Metrics())
+    app.install(AccessLog(form="json"))
+
+    @app.get("/")
+    async def index(request: Request) -> str:
+        return "hello"
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(callable_app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return [await client.get(path) for path in ("/", "/nowhere", "/metrics")]
+
+    with caplog.at_level(logging.INFO, logger="microdot.access"):
+        if host == "asgi":
+            answers = asyncio.run(ask())
+        else:
+            with httpx.Client(transport=httpx.WSGITransport(callable_app), base_url="http://x") as wsgi:
+                answers = [wsgi.get(path) for path in ("/", "/nowhere", "/metrics")]
+    assert [answer.status_code for answer in answers] == [200, 404, 200]
+    assert 'http_requests_total{code="2xx"} 1\nhttp_requests_total{code="3xx"} 0\n' in answers[2].text
+    assert "http_connections" not in answers[2].text  # only the native server knows
+    assert metrics.count[:6] == [0, 0, 2, 0, 1, 0]
+    lines = [json.loads(line.getMessage()) for line in caplog.records if line.name == "microdot.access"]
+    assert [(line["client"], line["request"], line["status"], line["bytes"]) for line in lines][:2] == [
+        ("127.0.0.1", "GET / HTTP/1.1", 200, 5),
+        ("127.0.0.1", "GET /nowhere HTTP/1.1", 404, 9),
+    ]
 
 
 def examples() -> list[str]:
