@@ -2,7 +2,7 @@
 
 Of `{% args name %}` and `Hello, {{ name }}!` it makes
 
-    from microdot.utemplate import Safe, Template as _T, text as _t
+    from microdot.utemplate import Safe, Template as _T, _t
     def render(name):
      _n = 1
      try:
@@ -56,7 +56,7 @@ class Compiler:
         self.indent: int = outer.indent if outer else 0
         self.names: "tuple[str, ...]" = (outer.names if outer else ()) + (name,)
         if not outer:
-            write("from microdot.utemplate import Safe, Template as _T, text as _t\n")
+            write("from microdot.utemplate import Safe, Template as _T, _t\n")
         # Bytes, because text files are in the encoding of the system elsewhere.
         with open(folder + "/" + name, "rb") as file:
             self.read(file)

@@ -6,8 +6,6 @@
 The compiler is a module of its own (`_utemplate.py`), loaded when there is a template that is not compiled.
 """
 
-import os
-
 from .http import const
 
 TYPE_CHECKING = const(False)
@@ -22,24 +20,18 @@ if TYPE_CHECKING:
 class Safe(str):
     """Text that is HTML already and stays as it is: `{{ Safe(text) }}`, or an argument of a template."""
 
-    def __html__(self) -> str:
-        return str(self)
 
-
-def text(value: "Any") -> str:
+def _t(value: "Any") -> str:
     """Return what a value is in a page: `str(value)`, with autoescape in a form that has no meaning in HTML or a quoted attribute.
 
     Args:
-        value: anything. What has a method `__html__`, as `Safe` and the markup of other libraries, is asked for its HTML.
+        value: anything; what is `Safe` is not changed.
     """
-    if not Template.autoescape:
-        return str(value)
-    if hasattr(value, "__html__"):
-        return value.__html__()  # type: ignore[no-any-return]
-    value = str(value)
-    for c in "&<>\"'":
-        value = value.replace(c, "&#%d;" % ord(c))
-    return value  # type: ignore[no-any-return]
+    html = str(value)
+    if Template.autoescape and not isinstance(value, Safe):
+        for c in "&<>\"'":
+            html = html.replace(c, "&#%d;" % ord(c))
+    return html
 
 
 class Loader:
@@ -49,13 +41,13 @@ class Loader:
     `python -m microdot.utemplate_compile` made of it is imported: then the folder is to be in a directory of `sys.path`.
 
     Args:
-        pkg: nothing; loaders of others have it.
-        dir: the folder.
+        _: nothing; loaders of others have a package here.
+        name: of the folder.
     """
 
-    def __init__(self, pkg: "str | None", dir: str) -> None:
-        self._dir = dir
-        self._kept: "dict[str, Any]" = {}
+    def __init__(self, _: object, name: str) -> None:
+        self.name = name
+        self.items: "dict[str, Callable[..., Iterator[str]]]" = {}
 
     def load(self, name: str) -> "Callable[..., Iterator[str]]":
         """Return the generator function of a template.
@@ -66,44 +58,39 @@ class Loader:
         Raises:
             ImportError: there is neither such a file nor such a module.
             SyntaxError: it is no template; the message has name and line.
-            ValueError: the name leads out of the folder, or the module was made by a compiler that does not escape.
+            AttributeError: the module was made by a compiler that does not escape, and `autoescape` is on.
         """
-        if name not in self._kept:
-            path = self._dir + "/" + name
-            if ".." in name:
-                raise ValueError(path)
+        if name not in self.items:
             try:
-                os.stat(path)
-            except OSError:
-                path = (self._dir + "/" + name.replace(".", "_")).replace("/", ".").lstrip(".")
-                module = __import__(path, None, None, ("render",))
-                if Template.autoescape and not hasattr(module, "_t"):
-                    raise ValueError(path + " cannot escape")
-                self._kept[name] = module.render
-            else:
+                open(self.name + "/" + name).close()
                 from ._utemplate import load
 
-                self._kept[name] = load(self._dir, name)
-        return self._kept[name]  # type: ignore[no-any-return]
+                self.items[name] = load(self.name, name)
+            except OSError:
+                path = self.name + "/" + name.replace(".", "_")
+                module = __import__(path.replace("/", "."), None, None, ("render",))
+                if Template.autoescape:
+                    module._t  # what other compilers have made does not escape
+                self.items[name] = module.render
+        return self.items[name]
 
 
 class Pieces:
     """The pieces of a text, as an async iterator: async generators are not there on boards."""
 
-    def __init__(self, pieces: "Any") -> None:
-        self._pieces = pieces
+    items: "Any"
 
     def __aiter__(self) -> "Pieces":
         return self
 
     async def __anext__(self) -> str:
-        for piece in self._pieces:
+        for piece in self.items:
             return piece  # type: ignore[no-any-return]
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """End the template where it is: what it has open is closed."""
-        self._pieces.close()
+        self.items.close()
 
 
 class Template:
@@ -113,13 +100,13 @@ class Template:
         template: its name, as a path below the folder with slashes.
 
     Raises:
-        ImportError, SyntaxError, ValueError: see `Loader.load()`; loaders of others have their own.
+        ImportError, SyntaxError, AttributeError: see `Loader.load()`; loaders of others have their own.
     """
 
     #: Whether values are escaped for HTML; set it by `initialize()`.
     autoescape = False
-    #: What finds the templates, None until the first one is loaded or `initialize()` is called.
-    loader: "_Loads | None" = None
+    #: What finds the templates.
+    loader: "_Loads" = Loader(None, "templates")
 
     @staticmethod
     def initialize(template_dir: str = "templates", loader_class: "Any" = Loader, autoescape: bool = False) -> None:
@@ -133,24 +120,21 @@ class Template:
                 existing templates are written for that; `Safe` marks what is HTML.
 
         Raises:
-            ValueError: `autoescape` with a loader that knows nothing of it.
+            AttributeError: `autoescape` with a loader that knows nothing of it.
         """
-        if autoescape and loader_class is not Loader:
-            raise ValueError("autoescape: needs Loader")
-        Template.loader = loader_class(None, template_dir)
+        loader = loader_class(None, template_dir)
+        if autoescape:
+            loader.items  # no other loader has that, nor escapes
+        Template.loader = loader
         Template.autoescape = autoescape
 
     def __init__(self, template: str) -> None:
-        if not Template.loader:
-            self.initialize()
         #: The name.
         self.name = template
         #: The generator function; its arguments are those of the template.
-        self.template: "Callable[..., Iterator[str]]" = Template.loader.load(template)  # type: ignore[union-attr]
-
-    def generate(self, *args: "Any", **kwargs: "Any") -> "Iterator[str]":
-        """Return a generator of the text in pieces. Arguments are those of the template, in all four."""
-        return self.template(*args, **kwargs)
+        self.template: "Callable[..., Iterator[str]]" = Template.loader.load(template)
+        #: Returns a generator of the text in pieces. Arguments are those of the template, in all four.
+        self.generate = self.template
 
     def render(self, *args: "Any", **kwargs: "Any") -> str:
         """Return the text."""
@@ -158,7 +142,9 @@ class Template:
 
     def generate_async(self, *args: "Any", **kwargs: "Any") -> "AsyncIterator[str]":
         """Return an async iterator of the text in pieces. The call is not awaited."""
-        return Pieces(self.template(*args, **kwargs))
+        pieces = Pieces()
+        pieces.items = self.template(*args, **kwargs)
+        return pieces
 
     async def render_async(self, *args: "Any", **kwargs: "Any") -> str:
         """Return the text."""
