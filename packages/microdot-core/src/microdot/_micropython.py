@@ -4,6 +4,7 @@
 connection, and `asyncio.start_server` accepts without asking and dies when a callback raises.
 """
 
+import gc
 import socket
 import sys
 import time
@@ -250,5 +251,6 @@ def _accept_one(server: "Server", link: "Any", listener: "Any", ssl: "Any") -> "
 
 def run(main: "Any", app: "Any") -> None:
     """Run the coroutine `main` in a new loop: what an earlier run left behind is forgotten."""
+    gc.collect()  # what compiling the program left would lie between what serving keeps
     core.new_event_loop()
     core.run_until_complete(create_task(main))
