@@ -4,14 +4,11 @@ Of `{% args name %}` and `Hello, {{ name }}!` it makes
 
     from microdot.utemplate import Safe, Template as _T, _t
     def render(name):
-     _n = 1
      try:
-      if not _n: yield
+      _n = 1
       _n = 2
       yield 'Hello, %s!' % (_t((name)),)
-     except Exception as _e:
-      print('%s:%d: %r' % ('hello.txt', _n, _e))
-      raise
+     except Exception as _e: print('%s:%d: %r' % ('hello.txt', _n, _e)); raise; yield
 
 `_n` is the line of the template, for the message about an error while it is rendered: compiled modules have no line numbers
 of their own. Text and values are put together, line by line: fewer and larger pieces cost less to send.
@@ -33,7 +30,7 @@ class Compiler:
     """Compiles one file, and those that it includes.
 
     Args:
-        folder: where the files are.
+        dir: where the files are.
         name: of the template.
         write: called with pieces of the source.
         outer: the compiler of the template that includes this one.
@@ -43,8 +40,8 @@ class Compiler:
         SyntaxError: the message has template and line.
     """
 
-    def __init__(self, folder: str, name: str, write: "Callable[[str], Any]", outer: "Compiler | None" = None) -> None:
-        self.folder = folder
+    def __init__(self, dir: str, name: str, write: "Callable[[str], Any]", outer: "Compiler | None" = None) -> None:
+        self.dir = dir
         self.name = name
         self.write = write
         self.line = 0
@@ -58,7 +55,7 @@ class Compiler:
         if not outer:
             write("from microdot.utemplate import Safe, Template as _T, _t\n")
         # Bytes, because text files are in the encoding of the system elsewhere.
-        with open(folder + "/" + name, "rb") as file:
+        with open(dir + "/" + name, "rb") as file:
             self.read(file)
         self.line += 1
         self.flush()
@@ -66,9 +63,8 @@ class Compiler:
             self.line = self.stack[-1][3]
             self.fail("no end" + self.stack[-1][0])
         self.indent -= 1
-        self.put("except Exception as _e:")
-        self.put(" print('%%s:%%d: %%r' %% (%r, _n, _e))" % name)
-        self.put(" raise")
+        # The yield makes a generator of a template without text.
+        self.put("except Exception as _e: print('%%s:%%d: %%r' %% (%r, _n, _e)); raise; yield" % name)
         self.indent -= 1
 
     def fail(self, what: str) -> None:
@@ -80,7 +76,7 @@ class Compiler:
     def at(self, line: int) -> None:
         self.put("_n = %d" % line)
 
-    def valid(self, code: str) -> bool:
+    def ok(self, code: str) -> bool:
         loop = "if 1"
         for block in self.stack:
             if block[0] in ("for", "while"):
@@ -97,10 +93,9 @@ class Compiler:
             # An included one is a function within, so that it sees the variables of the outer one.
             self.put("def %s(%s):" % ("_i" if self.names[1:] else "render", self.args))
             self.indent += 1
-            self.at(1)
             self.put("try:")
             self.indent += 1
-            self.put("if not _n: yield")  # a generator, also without text
+            self.at(1)
         if self.values:
             self.at(self.line)
             self.put("yield %r %% (%s)" % (self.text, self.values))
@@ -142,13 +137,13 @@ class Compiler:
                 line = line[end + 2 :]
                 start = 0
                 if kind == "{":
-                    if not code or not self.valid("(%s)" % code):
+                    if not code or not self.ok("(%s)" % code):
                         self.fail("{{ %s }}" % code)
                     self.text += "%s"
                     self.values += "_t((%s))," % code
                 else:
                     if kind == "%":
-                        self.statement(code)
+                        self.tag(code)
                     if not line.strip("\r\n"):
                         line = ""
                 if count > self.line:
@@ -156,22 +151,22 @@ class Compiler:
                     self.line = count
             self.text += line.replace("%", "%%")
 
-    def statement(self, code: str) -> None:
+    def tag(self, code: str) -> None:
         word = (code.split() or [""])[0]
         rest = code[len(word) :].strip()
         if word == "args":
             if self.begun or self.text.strip():
-                self.fail("args is not first")
+                self.fail("args: not first")
+            if not self.ok("def f(%s): pass" % rest):
+                self.fail(code)
             self.args = rest
-            if self.valid("def f(%s): pass" % rest):
-                return
-            self.fail(code)
+            return
         self.flush()
         block: "list[Any]" = self.stack[-1] if self.stack else [""]
         if word in ("else", "elif") or word[:3] == "end" and not rest:
             known = word[3:] if word[:2] == "en" else "if" if word == "elif" else block[0]
             if not known or known != block[0]:
-                self.fail("%s without a beginning" % word)
+                self.fail("no beginning: " + word)
             # Also the body of what is empty. The next thing that can fail is the head of the block.
             self.at(block[3])
             self.indent = block[1]
@@ -191,7 +186,7 @@ class Compiler:
                 self.at(self.line)
                 self.put(code + ":")
                 self.indent += 1
-                if not self.valid(code + ": pass"):
+                if not self.ok(code + ": pass"):
                     self.fail("el" + code)
             return
         if word == "include":
@@ -207,35 +202,35 @@ class Compiler:
                 self.fail(name + " includes itself")
             else:
                 try:
-                    Compiler(self.folder, name, self.write, self)
+                    Compiler(self.dir, name, self.write, self)
                 except OSError:
                     self.fail("no file " + name)
         elif word == "set":
             code = rest
-        elif self.valid(code + ": pass"):
+        elif self.ok(code + ": pass"):
             self.at(self.line)
             self.put(code + ":")
             self.stack.append([word, self.indent, self.indent, self.line])
             self.indent += 1
             return
-        if not self.valid(code):
+        if not self.ok(code):
             self.fail(code)
         self.at(self.line)
         self.put(code)
 
 
-def load(folder: str, name: str) -> "Callable[..., Iterator[str]]":
+def load(dir: str, name: str) -> "Callable[..., Iterator[str]]":
     """Compile a template in memory and return its generator function.
 
     Args:
-        folder: where the files are.
+        dir: where the files are.
         name: of the template.
 
     Raises:
         OSError, SyntaxError: as `Compiler`.
     """
     source = io.StringIO()
-    Compiler(folder, name, source.write)
+    Compiler(dir, name, source.write)
     names: "dict[str, Any]" = {}
-    exec(compile(source.getvalue(), name + ".py", "exec"), names)
+    exec(source.getvalue(), names)
     return names["render"]  # type: ignore[no-any-return]
