@@ -40,20 +40,24 @@ class Compiler:
         SyntaxError: the message has template and line.
     """
 
+    line = indent = 0
+    args = ""
+    begun = False
+    text = ""  # what is to come out next, as a format string
+    values = ""  # and the expressions for it
+    names: "tuple[str, ...]" = ()  # of this template, and before it those that include it
+
     def __init__(self, dir: str, name: str, write: "Callable[[str], Any]", outer: "Compiler | None" = None) -> None:
         self.dir = dir
         self.name = name
         self.write = write
-        self.line = 0
-        self.args = ""
-        self.begun = False
-        self.text = ""  # what is to come out next, as a format string
-        self.values = ""  # and the expressions for it
         self.stack: "list[list[Any]]" = []  # of open blocks: word, indent, indent of the last elif, line
-        self.indent: int = outer.indent if outer else 0
-        self.names: "tuple[str, ...]" = (outer.names if outer else ()) + (name,)
-        if not outer:
+        if outer:
+            self.indent = outer.indent
+            self.names = outer.names
+        else:
             write("from microdot.utemplate import Safe, Template as _T, _t\n")
+        self.names += (name,)
         # Bytes, because text files are in the encoding of the system elsewhere.
         with open(dir + "/" + name, "rb") as file:
             self.read(file)
@@ -67,8 +71,8 @@ class Compiler:
         self.put("except Exception as _e: print('%%s:%%d: %%r' %% (%r, _n, _e)); raise; yield" % name)
         self.indent -= 1
 
-    def fail(self, what: str) -> None:
-        raise SyntaxError("%s:%d: %s" % (self.name, self.line, what))
+    def fail(self, code: str) -> None:
+        raise SyntaxError("%s:%d: %s" % (self.name, self.line, code))
 
     def put(self, code: str) -> None:
         self.write(" " * self.indent + code + "\n")
@@ -79,7 +83,7 @@ class Compiler:
     def ok(self, code: str) -> bool:
         loop = "if 1"
         for block in self.stack:
-            if block[0] in ("for", "while"):
+            if block[0] == "for" or block[0] == "while":
                 loop = "while 1"
         try:
             compile("def f():\n %s:\n  %s\n" % (loop, code), "", "exec")
@@ -163,14 +167,14 @@ class Compiler:
             return
         self.flush()
         block: "list[Any]" = self.stack[-1] if self.stack else [""]
-        if word in ("else", "elif") or word[:3] == "end" and not rest:
-            known = word[3:] if word[:2] == "en" else "if" if word == "elif" else block[0]
+        if word == "else" or word == "elif" or word[:3] == "end" and not rest:
+            known = word[3:] if word[1] == "n" else "if" if word == "elif" else block[0]
             if not known or known != block[0]:
                 self.fail("no beginning: " + word)
             # Also the body of what is empty. The next thing that can fail is the head of the block.
             self.at(block[3])
             self.indent = block[1]
-            if word[:2] == "en":
+            if word[1] == "n":
                 self.stack.pop()
                 return
             self.indent = block[2]
@@ -192,7 +196,7 @@ class Compiler:
         if word == "include":
             mark = "}}" if rest[:2] == "{{" else rest[:1]
             end = rest.find(mark, 1)
-            if mark not in ("}}", '"', "'") or end < 0:
+            if not rest or mark not in "}}\"'" or end < 0:
                 self.fail(code)
             name = rest[len(mark) : end]
             code = "yield from _i(%s)" % rest[end + len(mark) :]
