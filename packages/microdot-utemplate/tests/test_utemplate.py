@@ -197,9 +197,9 @@ def test_escaping() -> None:
 MALFORMED = (
     ("a\n{{ 1 + }}", "t.html:2: {{ 1 + }}"),
     ("a\n{{ }}", "t.html:2: {{"),
-    ("\n\n{{ a\n\n", "t.html:3: {{ is not closed"),
-    ("\n{% if 1 ", "t.html:2: {% is not closed"),
-    ("{# a", "t.html:1: {# is not closed"),
+    ("\n\n{{ a\n\n", "t.html:3: not closed: {{"),
+    ("\n{% if 1 ", "t.html:2: not closed: {%"),
+    ("{# a", "t.html:1: not closed: {#"),
     ("{{ a b }}", "t.html:1: {{ a b }}"),
     ("a\n{% if %}b{% endif %}", "t.html:2: if"),
     ("a\n{% %}", "t.html:2: "),

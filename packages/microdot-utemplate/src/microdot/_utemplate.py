@@ -114,32 +114,27 @@ class Compiler:
             if not line:
                 break
             count += 1
-            start = 0
             if self.values or len(self.text) > _PIECE:
                 self.flush()
             self.line = count
             while True:
-                start = line.find("{", start)
-                kind = line[start + 1 : start + 2]
-                if start < 0 or kind == "":
+                start, brace, line = line.partition("{")
+                self.text += start.replace("%", "%%")
+                if not brace:
                     break
-                if kind not in "{%#":
-                    start += 1
+                kind = line[:1]
+                if not kind or kind not in "{%#":
+                    self.text += brace
                     continue
-                self.text += line[:start].replace("%", "%%")
-                line = line[start + 2 :]
-                while True:
-                    end = line.find(("}" if kind == "{" else kind) + "}")
-                    if end >= 0:
-                        break
+                end = ("}" if kind == "{" else kind) + "}"
+                while end not in line[1:]:
                     more = file.readline().decode()
                     if not more:
-                        self.fail("{%s is not closed" % kind)
+                        self.fail("not closed: {" + kind)
                     line += more
                     count += 1
-                code = line[:end].strip()
-                line = line[end + 2 :]
-                start = 0
+                code, _, line = line[1:].partition(end)
+                code = code.strip()
                 if kind == "{":
                     if not code or not self.ok("(%s)" % code):
                         self.fail("{{ %s }}" % code)
@@ -153,7 +148,6 @@ class Compiler:
                 if count > self.line:
                     self.flush()
                     self.line = count
-            self.text += line.replace("%", "%%")
 
     def tag(self, code: str) -> None:
         word = (code.split() or [""])[0]
