@@ -6,6 +6,7 @@ Of `{% args name %}` and `Hello, {{ name }}!` it makes
     def render(name):
      try:
       _n = 1
+      pass
       _n = 2
       yield 'Hello, %s!' % (_t((name)),)
      except Exception as _e: print('%s:%d: %r' % ('hello.txt', _n, _e)); raise; yield
@@ -77,8 +78,9 @@ class Compiler:
     def put(self, code: str) -> None:
         self.write(" " * self.indent + code + "\n")
 
-    def at(self, line: int) -> None:
+    def at(self, line: int, code: str = "pass") -> None:
         self.put("_n = %d" % line)
+        self.put(code)
 
     def ok(self, code: str) -> bool:
         loop = "if 1"
@@ -101,8 +103,7 @@ class Compiler:
             self.indent += 1
             self.at(1)
         if self.values:
-            self.at(self.line)
-            self.put("yield %r %% (%s)" % (self.text, self.values))
+            self.at(self.line, "yield %r %% (%s)" % (self.text, self.values))
         elif self.text:
             self.put("yield %r" % self.text.replace("%%", "%"))
         self.text = self.values = ""
@@ -181,8 +182,7 @@ class Compiler:
                 # An if of its own within, because its line is to be known.
                 block[2] = self.indent
                 code = code[2:]
-                self.at(self.line)
-                self.put(code + ":")
+                self.at(self.line, code + ":")
                 self.indent += 1
                 if not self.ok(code + ": pass"):
                     self.fail("el" + code)
@@ -206,15 +206,13 @@ class Compiler:
         elif word == "set":
             code = rest
         elif self.ok(code + ": pass"):
-            self.at(self.line)
-            self.put(code + ":")
+            self.at(self.line, code + ":")
             self.stack.append([word, self.indent, self.indent, self.line])
             self.indent += 1
             return
         if not self.ok(code):
             self.fail(code)
-        self.at(self.line)
-        self.put(code)
+        self.at(self.line, code)
 
 
 def load(dir: str, name: str) -> "Callable[..., Iterator[str]]":
