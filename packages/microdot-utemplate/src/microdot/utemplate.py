@@ -56,11 +56,13 @@ class Loader:
             name: the path below the folder.
 
         Raises:
-            ImportError: there is neither such a file nor such a module.
+            ImportError: there is neither such a file nor such a module, or the name leads out of the folder.
             SyntaxError: it is no template; the message has name and line.
             AttributeError: the module was made by a compiler that does not escape, and `autoescape` is on.
         """
         if name not in self.items:
+            if ".." in name:  # a template is a program: none from outside the folder, whoever chose the name
+                raise ImportError(name)
             try:
                 open(self.name + "/" + name).close()
                 from ._utemplate import load
