@@ -117,8 +117,8 @@ def _other_python(version: str, python: str) -> list[list[str]]:
     inside = str(bootstrap.python_in(venv))
     pip = _python("-m", "pip", "--disable-pip-version-check", "--python", inside, "install", "-q")
     wheels = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "dist").glob("*.whl"))
-    # What tries other projects' software against a package, or much data, was run on the first Python.
-    others = ("clients", "redis", "prometheus", "pyjwt", "docs", "large", "hosts")
+    # What tries other projects' software against a package, or a board, or much data, was run on the first Python.
+    others = ("board", "clients", "docs", "hosts", "large", "prometheus", "pyjwt", "redis")
     options = ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
     # Real clients meet the server once, on the Python of the environment; to install them for each would take minutes.
     tests = sorted(path for path in (ROOT / "packages").glob("*/tests/test_*.py") if _needs_clients(path))
