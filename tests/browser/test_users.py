@@ -8,40 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-from provide import Missing, provide
+from support.browser import browser_context
 from support.loopback import Running
 
 from microdot import Microdot, Request, Response
 from microdot.cors import CORS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs/examples/login/main.py"
-
-
-@asynccontextmanager
-async def browser_context() -> AsyncIterator[Any]:
-    """Give a profile of a headless Chromium that talks to 127.0.0.1 alone."""
-    playwright = pytest.importorskip("playwright.async_api", reason="pip install playwright")
-    try:
-        chromium = provide("chromium")
-    except Missing as error:
-        pytest.skip(str(error))
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(
-            executable_path=str(chromium),
-            args=["--no-sandbox", "--host-resolver-rules=MAP * 127.0.0.1", "--disable-background-networking"],
-        )
-        try:
-            context = await browser.new_context()
-            context.set_default_timeout(10000)
-            yield context
-        finally:
-            await browser.close()
 
 
 def login_app(seen: list[tuple[str, str, str | None, str | None]]) -> Microdot:

@@ -11,8 +11,12 @@ from provide import Missing, provide
 
 
 @asynccontextmanager
-async def browser_page() -> AsyncIterator[Any]:
-    """Give a page in a profile of its own. Without a browser the test is skipped, and with CI=true that is a failure."""
+async def browser_context(timeout: int = 10000) -> AsyncIterator[Any]:
+    """Give a profile of its own. Without a browser the test is skipped, and with CI=true that is a failure.
+
+    Args:
+        timeout: of each step, in milliseconds.
+    """
     playwright = pytest.importorskip("playwright.async_api", reason="pip install playwright")
     try:
         chromium = provide("chromium")
@@ -25,7 +29,14 @@ async def browser_page() -> AsyncIterator[Any]:
         )
         try:
             context = await browser.new_context()
-            context.set_default_timeout(15000)
-            yield await context.new_page()
+            context.set_default_timeout(timeout)
+            yield context
         finally:
             await browser.close()
+
+
+@asynccontextmanager
+async def browser_page() -> AsyncIterator[Any]:
+    """Give a page in a profile of its own."""
+    async with browser_context(15000) as context:
+        yield await context.new_page()
