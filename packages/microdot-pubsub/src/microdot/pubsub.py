@@ -4,6 +4,8 @@
     await bus.publish("room/1", "hello")
     async for message in bus.subscribe("room/*"):
         print(message.topic, message.data)
+
+Each subscription has a bounded queue of its own, so nobody waits for one that is slow unless its policy says so.
 """
 
 import json

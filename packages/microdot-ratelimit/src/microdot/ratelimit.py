@@ -33,7 +33,7 @@ class RateLimit:
 
         @app.post("/login")
         @limits(RateLimit(5, per=60), max_content_length=1000, timeout=5)
-        async def login(request): …
+        async def login(request): ...
 
     There are `slots` buckets. When all are taken, a client that is new gets the slot of the fullest: those who are over
     their limit stay. Who has more addresses than there are slots is not limited by this.
