@@ -98,9 +98,12 @@ def test_a_short_key_is_warned_about_once() -> None:
         session = Session(Microdot(), secret_key="k" * 31)
         for _ in range(3):
             session.decode(session.encode({}))
-        Session(Microdot(), secret_key="k" * 32)
-        Session(Microdot(), secret_key=["k" * 32, "short"])
+        for key in ("k" * 32, "é" * 16, b"k" * 32, ["k" * 32, b"o" * 40]):
+            Session(Microdot(), secret_key=key)
     assert ["32 bytes" in str(warning.message) for warning in seen] == [True], [str(one.message) for one in seen]
+    for keys in (["k" * 32, "short"], ["short", "k" * 32], b"\x00" * 31):
+        with pytest.warns(UserWarning, match="32 bytes"):
+            Session(Microdot(), secret_key=keys)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a program that runs so still runs, as it does with Microdot
         assert Session(Microdot(), secret_key="short").decode("") == {}

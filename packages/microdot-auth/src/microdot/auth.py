@@ -45,13 +45,9 @@ class BaseAuth:
     error_callback: "Any" = None
     limiter: "Limiter | None" = None
 
-    def __call__(self, f: "Callable[..., Any]") -> "Callable[..., Any]":
-        """Decorate a handler that needs a user, who is in `request.g.current_user`."""
-        return self._wrapper(f)
-
     def optional(self, f: "Callable[..., Any]") -> "Callable[..., Any]":
         """Decorate a handler that is called also without a user; `request.g.current_user` is None then."""
-        return self._wrapper(f, True)
+        return self(f, True)
 
     def authenticate(self, f: "Callable[..., Any]") -> None:
         """Register the function that returns the user of credentials, or None.
@@ -60,7 +56,14 @@ class BaseAuth:
         """
         self.auth_callback = f
 
-    def _wrapper(self, f: "Callable[..., Any]", optional: bool = False) -> "Callable[..., Any]":
+    def __call__(self, f: "Callable[..., Any]", optional: bool = False) -> "Callable[..., Any]":
+        """Decorate a handler that needs a user, who is in `request.g.current_user`.
+
+        Args:
+            f: the handler, directly below the route decorator.
+            optional: what the method `optional` is for.
+        """
+
         @wraps(f)
         async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
             user = None

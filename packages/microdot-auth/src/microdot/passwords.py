@@ -2,7 +2,6 @@
 
 import os
 import time
-from binascii import hexlify
 from hashlib import sha256
 
 from .http import const
@@ -16,17 +15,17 @@ def _derive(method: str, password: bytes, salt: bytes) -> bytes:
     name, _, rounds = method.rpartition(":")
     if name != "pbkdf2:sha256":
         raise ValueError("password hash: cannot check " + method)
-    # PBKDF2 (RFC 8018 5.2) with HMAC-SHA256 (RFC 2104), one block; the key's two pads are made once.
-    if len(password) > 64:
-        password = sha256(password).digest()
-    password += bytes(64 - len(password))
-    inner, outer = [bytes([c ^ pad for c in password]) for pad in b"\x36\x5c"]
+    # PBKDF2 (RFC 8018 5.2) with HMAC-SHA256 (RFC 2104), one block; the key's two pads are made once. Numbers, because boards
+    # have no faster way to XOR bytes.
+    key = int.from_bytes(sha256(password).digest() if len(password) > 64 else password, "little")
+    inner = (key ^ int.from_bytes(b"6" * 64, "little")).to_bytes(64, "little")
+    outer = (key ^ int.from_bytes(b"\\" * 64, "little")).to_bytes(64, "little")
     salt += b"\0\0\0\1"
     total = 0
     for _ in range(int(rounds)):
         salt = sha256(outer + sha256(inner + salt).digest()).digest()
-        total ^= int.from_bytes(salt, "big")
-    return total.to_bytes(32, "big")
+        total ^= int.from_bytes(salt, "little")
+    return total.to_bytes(32, "little")
 
 
 _METHOD = "pbkdf2:sha256:2000"
@@ -47,8 +46,8 @@ def hash_password(password: str, rounds: int = 0) -> str:
         rounds: make a PBKDF2 hash of that many rounds, which boards can check.
     """
     method = "pbkdf2:sha256:%d" % rounds if rounds else _METHOD
-    salt = hexlify(os.urandom(8))
-    return "%s$%s$%s" % (method, salt.decode(), hexlify(_derive(method, password.encode(), salt)).decode())
+    salt = os.urandom(8).hex()
+    return "$".join((method, salt, _derive(method, password.encode(), salt.encode()).hex()))
 
 
 def check_password(hashed: str, password: str) -> bool:
@@ -64,7 +63,7 @@ def check_password(hashed: str, password: str) -> bool:
     from .auth import same
 
     method, salt, digest = hashed.split("$")
-    return same(hexlify(_derive(method, password.encode(), salt.encode())), digest)
+    return same(_derive(method, password.encode(), salt.encode()).hex(), digest)
 
 
 class Limiter:

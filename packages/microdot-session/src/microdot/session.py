@@ -52,21 +52,19 @@ def _base64(data: bytes) -> bytes:
     return b2a_base64(data).rstrip(b"=\n").replace(b"+", b"-").replace(b"/", b"_")
 
 
-def _signed(data: bytes, key: "str | bytes") -> bytes:
-    # HMAC-SHA256 (RFC 2104), because boards have no `hmac`: the inner hash, then the outer one over its result.
+def _mac(data: bytes, key: "str | bytes") -> bytes:
+    # HMAC-SHA256 (RFC 2104), because boards have no `hmac`: the inner hash, then the outer one over its result. The key and
+    # the pads are numbers, because that is the shortest way to fill the key up and to XOR it.
     if isinstance(key, str):
         key = key.encode()
-    if len(key) > 64:
-        key = sha256(key).digest()
-    key += bytes(64 - len(key))
-    mac = data
-    for pad in b"\x36\x5c":
-        mac = sha256(bytes([c ^ pad for c in key]) + mac).digest()
-    return data + b"." + _base64(mac)
+    number = int.from_bytes(sha256(key).digest() if len(key) > 64 else key, "little")
+    for pad in (b"\x36", b"\x5c"):
+        data = sha256((number ^ int.from_bytes(pad * 64, "little")).to_bytes(64, "little") + data).digest()
+    return _base64(data)
 
 
 def _parsed(data: bytes) -> "Any":
-    return json.loads(a2b_base64(data.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(data) % 4)))
+    return json.loads(a2b_base64(data.replace(b"-", b"+").replace(b"_", b"/") + b"=="))  # more padding than needed is no error
 
 
 def now() -> int:
@@ -79,13 +77,13 @@ class SessionDict(_Dict):
 
     Attributes:
         request: the request that it was made for.
-        cookies: the cookies that go out with the response: the arguments of `set_cookie()` by name.
+        cookies: the cookies that go out with the response, by name: value and options of `Response.set_cookie()`.
     """
 
     def __init__(self, request: "Request", session_dict: "Mapping[str, Any]") -> None:
         super().__init__(session_dict)
         self.request = request
-        self.cookies: "dict[str, dict[str, Any]]" = {}
+        self.cookies: "dict[str, tuple[str, dict[str, Any]]]" = {}
 
     def save(self) -> None:
         """Send the session as it is now, also when the request ends in an error; the last `save()` counts.
@@ -134,8 +132,11 @@ class Session:
         """Set up sessions for an application; what is given goes before what the constructor was given."""
         self.secret_key = secret_key or self.secret_key
         self.cookie_options.update(cookie_options or {})
-        if __debug__ and secret_key and len(self._keys(None)[0]) < 32:
-            _warn("session: the secret key has less than 32 bytes")
+        if __debug__ and secret_key:
+            for key in self._keys(None):  # the weakest of them is enough to forge a session
+                if len(key.encode() if isinstance(key, str) else key) < 32:
+                    _warn("session: a secret key has less than 32 bytes")
+                    break
         if app:
             app._session = self  # type: ignore[attr-defined]
             app.on("error", self._send)
@@ -146,7 +147,7 @@ class Session:
         keys = secret_key or self.secret_key
         if not keys:
             raise ValueError("The session secret key is not configured")
-        return keys if isinstance(keys, list) else [keys]
+        return [keys] if isinstance(keys, (str, bytes)) else keys
 
     def get(self, request: "Request") -> SessionDict:
         """Return the session of a request, empty when there is none that can be trusted; every call returns the same.
@@ -166,11 +167,9 @@ class Session:
         session: SessionDict = g._session
         return session
 
-    def update(self, request: "Request", session: "Mapping[str, Any]") -> None:
-        """Do what `SessionDict.save()` says, with any mapping."""
-        data: "dict[str, Any]" = {}
-        for key in session:  # not dict(session): boards do not copy a subclass of dict so
-            data[key] = session[key]
+    def update(self, request: "Request", session: "dict[str, Any]") -> None:
+        """Do what `SessionDict.save()` says, with any dict."""
+        data: "Any" = session.copy()
         for key in "_ exp nbf iat aud iss sub jti".split():
             if key in data:
                 data = {"_": data}
@@ -194,18 +193,17 @@ class Session:
         cookies = self.get(request).cookies
         if not cookies:
             request.after_request(self._send)
-        cookies[cookie] = dict(self.cookie_options)
-        cookies[cookie].update(options)
-        cookies[cookie]["value"] = value
+        every = {"secure": request.scheme == "https"}
+        every.update(self.cookie_options)
+        every.update(options)
+        cookies[cookie] = value, every
 
     async def _send(self, request: "Request | None", response: "Response") -> None:
         # Runs behind all after hooks when one of them or the handler has saved something, and on every error response.
         if request and hasattr(request.g, "_session"):
-            session = request.g._session
-            for cookie in session.cookies:
-                options = dict(session.cookies[cookie])
-                options.setdefault("secure", request.scheme == "https")
-                value = options.pop("value")
+            cookies = request.g._session.cookies
+            for cookie in cookies:
+                value, options = cookies[cookie]
                 if value:
                     response.set_cookie(cookie, value, **options)
                 else:
@@ -224,7 +222,7 @@ class Session:
         """
         # {"alg":"HS256","typ":"JWT"}
         data = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + _base64(json.dumps(payload).encode())
-        return _signed(data, self._keys(secret_key)[0]).decode()
+        return (data + b"." + _mac(data, self._keys(secret_key)[0])).decode()
 
     def decode(self, session: str, secret_key: "Any" = None) -> "dict[str, Any]":
         """Return what a token says; an empty dict when it is not ours, has ended or cannot be read.
@@ -238,19 +236,17 @@ class Session:
         """
         for key in self._keys(secret_key):
             try:
-                token = session.encode()
-                if _same(_signed(token[: token.rfind(b".")], key), token):
-                    head, body, _ = token.split(b".")
+                head, body, mac = session.encode().split(b".")
+                if _same(_mac(head + b"." + body, key), mac):
                     header = _parsed(head)
                     data: "dict[str, Any]" = _parsed(body)
-                    at = now()
                     # RFC 8725 3.1: the token does not choose its algorithm; RFC 7515 4.1.11: what is critical and
                     # unknown; RFC 7519 4.1.3: meant for somebody else.
                     if (
                         header["alg"] == "HS256"
                         and "crit" not in header
                         and "aud" not in data
-                        and data.get("nbf", at) <= at < data.get("exp", at + 1)
+                        and data.get("nbf", 0) <= now() < data.get("exp", now() + 1)
                     ):
                         return data
             except Exception:  # whatever is wrong with it, it is no session
