@@ -141,7 +141,7 @@ def test_compile_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "no templates" in capsys.readouterr().err
     (source / "a.html").write_text("\n{% if %}")
     assert main([str(source), str(out)]) == 1
-    assert "a.html:2: if" in capsys.readouterr().err
+    assert "a.html:2: wrong or misplaced: if" in capsys.readouterr().err
     assert not out.exists()
     (source / "a.html").write_text("a")
     (source / "a_html").write_text("b")

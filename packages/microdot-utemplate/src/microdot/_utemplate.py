@@ -13,6 +13,8 @@ Of `{% args name %}` and `Hello, {{ name }}!` it makes
 
 `_n` is the line of the template, for the message about an error while it is rendered: compiled modules have no line numbers
 of their own. Text and values are put together, line by line: fewer and larger pieces cost less to send.
+
+Every expression and statement is compiled by itself first, to know the line of the one that is malformed.
 """
 
 import io
@@ -34,46 +36,45 @@ class Compiler:
         dir: where the files are.
         name: of the template.
         write: called with pieces of the source.
-        outer: the compiler of the template that includes this one.
+        indent: of an included one.
+        names: of the templates that include it.
 
     Raises:
         OSError: there is no such file.
         SyntaxError: the message has template and line.
     """
 
-    line = indent = 0
-    args = ""
-    begun = False
+    line = 0
+    args: "str | None" = ""  # the parameters; None when the function has begun
     text = ""  # what is to come out next, as a format string
     values = ""  # and the expressions for it
-    names: "tuple[str, ...]" = ()  # of this template, and before it those that include it
 
-    def __init__(self, dir: str, name: str, write: "Callable[[str], Any]", outer: "Compiler | None" = None) -> None:
+    def __init__(
+        self, dir: str, name: str, write: "Callable[[str], Any]", indent: int = 0, names: "tuple[str, ...]" = ()
+    ) -> None:
         self.dir = dir
         self.name = name
         self.write = write
-        self.stack: "list[list[Any]]" = []  # of open blocks: word, indent, indent of the last elif, line
-        if outer:
-            self.indent = outer.indent
-            self.names = outer.names
-        else:
+        self.indent = indent
+        self.names = names + (name,)
+        # Of open blocks: word, what makes `else` complete, indent, indent of the last elif, line.
+        self.stack: "list[list[Any]]" = []
+        if not indent:
             write("from microdot.utemplate import Safe, Template as _T, _t\n")
-        self.names += (name,)
         # Bytes, because text files are in the encoding of the system elsewhere.
         with open(dir + "/" + name, "rb") as file:
             self.read(file)
         self.line += 1
         self.flush()
         if self.stack:
-            self.line = self.stack[-1][3]
+            self.line = self.stack[-1][4]
             self.fail("no end" + self.stack[-1][0])
         self.indent -= 1
         # The yield makes a generator of a template without text.
         self.put("except Exception as _e: print('%%s:%%d: %%r' %% (%r, _n, _e)); raise; yield" % name)
-        self.indent -= 1
 
-    def fail(self, code: str) -> None:
-        raise SyntaxError("%s:%d: %s" % (self.name, self.line, code))
+    def fail(self, what: str) -> None:
+        raise SyntaxError("%s:%d: %s" % (self.name, self.line, what))
 
     def put(self, code: str) -> None:
         self.write(" " * self.indent + code + "\n")
@@ -85,19 +86,20 @@ class Compiler:
     def ok(self, code: str) -> bool:
         loop = "if 1"
         for block in self.stack:
-            if block[0] == "for" or block[0] == "while":
+            if block[0] in ("for", "while"):
                 loop = "while 1"
         try:
-            compile("def f():\n %s:\n  %s\n" % (loop, code), "", "exec")
+            # The last line is at fault when the code goes on in a line of its own.
+            compile("def f():\n %s:\n  %s\n  0" % (loop, code), "", "exec")
             return True
         except SyntaxError:
             return False
 
     def flush(self) -> None:
-        if not self.begun:
-            self.begun = True
+        if self.args is not None:
             # An included one is a function within, so that it sees the variables of the outer one.
-            self.put("def %s(%s):" % ("_i" if self.names[1:] else "render", self.args))
+            self.put("def %s(%s):" % ("_i" if self.indent else "render", self.args))
+            self.args = None
             self.indent += 1
             self.put("try:")
             self.indent += 1
@@ -123,26 +125,26 @@ class Compiler:
                 self.text += start.replace("%", "%%")
                 if not brace:
                     break
-                kind = line[:1]
-                if not kind or kind not in "{%#":
+                kind = "{%#".find(line[:1] or " ")
+                if kind < 0:
                     self.text += brace
                     continue
-                end = ("}" if kind == "{" else kind) + "}"
+                end = "}%#"[kind] + "}"
                 while end not in line[1:]:
                     more = file.readline().decode()
                     if not more:
-                        self.fail("not closed: {" + kind)
+                        self.fail("no " + end)
                     line += more
                     count += 1
                 code, _, line = line[1:].partition(end)
                 code = code.strip()
-                if kind == "{":
+                if kind == 0:
                     if not code or not self.ok("(%s)" % code):
-                        self.fail("{{ %s }}" % code)
+                        self.fail("wrong or misplaced: " + code)
                     self.text += "%s"
                     self.values += "_t((%s))," % code
                 else:
-                    if kind == "%":
+                    if kind == 1:
                         self.tag(code)
                     if not line.strip("\r\n"):
                         line = ""
@@ -151,67 +153,60 @@ class Compiler:
                     self.line = count
 
     def tag(self, code: str) -> None:
-        word = (code.split() or [""])[0]
-        rest = code[len(word) :].strip()
+        word, rest = (code.split(None, 1) + ["", ""])[:2]
+        wrong = "wrong or misplaced: " + code
         if word == "args":
-            if self.begun or self.text.strip():
-                self.fail("args: not first")
-            if not self.ok("def f(%s): pass" % rest):
-                self.fail(code)
+            if self.args is None or self.text.strip() or not self.ok("def f(%s): pass" % rest):
+                self.fail(wrong)
             self.args = rest
             return
         self.flush()
-        block: "list[Any]" = self.stack[-1] if self.stack else [""]
-        if word == "else" or word == "elif" or word[:3] == "end" and not rest:
-            known = word[3:] if word[1] == "n" else "if" if word == "elif" else block[0]
-            if not known or known != block[0]:
-                self.fail("no beginning: " + word)
-            # Also the body of what is empty. The next thing that can fail is the head of the block.
-            self.at(block[3])
-            self.indent = block[1]
-            if word[1] == "n":
+        if self.stack:
+            block = self.stack[-1]
+            head = block[1] + ": pass\n  " + code
+            if word == "end" + block[0]:
+                # Also the body of what is empty. The next thing that can fail is the head of the block.
+                self.at(block[4])
+                self.indent = block[2]
                 self.stack.pop()
                 return
-            self.indent = block[2]
-            if self.indent < 0 or word == "else" and rest:
-                self.fail(code)
-            self.put("else:")
-            self.indent += 1
-            block[2] = -1
-            if word == "elif":
-                # An if of its own within, because its line is to be known.
-                block[2] = self.indent
-                code = code[2:]
-                self.at(self.line, code + ":")
+            if word in ("else", "elif") and self.ok(head + ": pass"):
+                block[1] = head
+                self.at(block[4])
+                self.indent = block[3]
+                self.put("else:")
                 self.indent += 1
-                if not self.ok(code + ": pass"):
-                    self.fail("el" + code)
-            return
+                if rest:
+                    # An if of its own within, because its line is to be known.
+                    block[3] = self.indent
+                    self.at(self.line, code[2:] + ":")
+                    self.indent += 1
+                return
         if word == "include":
             mark = "}}" if rest[:2] == "{{" else rest[:1]
-            end = rest.find(mark, 1)
-            if not rest or mark not in "}}\"'" or end < 0:
-                self.fail(code)
-            name = rest[len(mark) : end]
-            code = "yield from _i(%s)" % rest[end + len(mark) :]
+            name, mark, rest = rest[len(mark) :].partition(mark or "'")
+            if not mark or mark not in "}}\"'":
+                self.fail(wrong)
+            code = "_i"
             if mark == "}}":
-                code = code.replace("_i", "_T(%s).template" % name, 1)
+                code = "_T(%s).template" % name
             elif name in self.names:
                 self.fail(name + " includes itself")
             else:
                 try:
-                    Compiler(self.dir, name, self.write, self)
+                    Compiler(self.dir, name, self.write, self.indent, self.names)
                 except OSError:
                     self.fail("no file " + name)
+            code = "yield from %s(%s)" % (code, rest)
         elif word == "set":
             code = rest
-        elif self.ok(code + ": pass"):
+        elif self.ok(code + ": yield"):  # no class: it cannot have text
             self.at(self.line, code + ":")
-            self.stack.append([word, self.indent, self.indent, self.line])
+            self.stack.append([word, code, self.indent, self.indent, self.line])
             self.indent += 1
             return
-        if not self.ok(code):
-            self.fail(code)
+        if not code or word[:3] == "end" or not self.ok(code):
+            self.fail(wrong)
         self.at(self.line, code)
 
 
@@ -223,8 +218,11 @@ def load(dir: str, name: str) -> "Callable[..., Iterator[str]]":
         name: of the template.
 
     Raises:
-        OSError, SyntaxError: as `Compiler`.
+        OSError: there is no such file, or the name leads out of the folder: a template is a program.
+        SyntaxError: as `Compiler`.
     """
+    if ".." in name:
+        raise OSError
     source = io.StringIO()
     Compiler(dir, name, source.write)
     names: "dict[str, Any]" = {}

@@ -11,10 +11,7 @@ from .http import const
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from typing import Any, Protocol
-
-    class _Loads(Protocol):
-        def load(self, name: str) -> Callable[..., Iterator[str]]: ...
+    from typing import Any
 
 
 class Safe(str):
@@ -60,39 +57,22 @@ class Loader:
             SyntaxError: it is no template; the message has name and line.
             AttributeError: the module was made by a compiler that does not escape, and `autoescape` is on.
         """
-        if name not in self.items:
-            if ".." in name:  # a template is a program: none from outside the folder, whoever chose the name
-                raise ImportError(name)
+        render = self.items.get(name)
+        if not render:
+            path = self.name + "/" + name
             try:
-                open(self.name + "/" + name).close()
+                open(path).close()
                 from ._utemplate import load
 
-                self.items[name] = load(self.name, name)
+                render = load(self.name, name)
             except OSError:
-                path = self.name + "/" + name.replace(".", "_")
-                module = __import__(path.replace("/", "."), None, None, ("render",))
+                # With anything as the fourth argument this is the module itself, not the package that it is in.
+                module = __import__(path.replace(".", "_").replace("/", "."), None, None, path)
                 if Template.autoescape:
                     module._t  # what other compilers have made does not escape
-                self.items[name] = module.render
-        return self.items[name]
-
-
-class Pieces:
-    """The pieces of a text, as an async iterator: async generators are not there on boards."""
-
-    items: "Any"
-
-    def __aiter__(self) -> "Pieces":
-        return self
-
-    async def __anext__(self) -> str:
-        for piece in self.items:
-            return piece  # type: ignore[no-any-return]
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """End the template where it is: what it has open is closed."""
-        self.items.close()
+                render = module.render
+            self.items[name] = render
+        return render
 
 
 class Template:
@@ -106,9 +86,9 @@ class Template:
     """
 
     #: Whether values are escaped for HTML; set it by `initialize()`.
-    autoescape = False
-    #: What finds the templates.
-    loader: "_Loads" = Loader(None, "templates")
+    autoescape: bool
+    #: Finds a template by its name and returns its generator function: `load` of the loader.
+    load: "Callable[[str], Callable[..., Iterator[str]]]"
 
     @staticmethod
     def initialize(template_dir: str = "templates", loader_class: "Any" = Loader, autoescape: bool = False) -> None:
@@ -127,16 +107,16 @@ class Template:
         loader = loader_class(None, template_dir)
         if autoescape:
             loader.items  # no other loader has that, nor escapes
-        Template.loader = loader
+        # Static, because a plain function would get the template as its first argument.
+        Template.load = staticmethod(loader.load)
         Template.autoescape = autoescape
 
     def __init__(self, template: str) -> None:
         #: The name.
         self.name = template
         #: The generator function; its arguments are those of the template.
-        self.template: "Callable[..., Iterator[str]]" = Template.loader.load(template)
         #: Returns a generator of the text in pieces. Arguments are those of the template, in all four.
-        self.generate = self.template
+        self.generate = self.template = self.load(template)
 
     def render(self, *args: "Any", **kwargs: "Any") -> str:
         """Return the text."""
@@ -144,10 +124,13 @@ class Template:
 
     def generate_async(self, *args: "Any", **kwargs: "Any") -> "AsyncIterator[str]":
         """Return an async iterator of the text in pieces. The call is not awaited."""
-        pieces = Pieces()
-        pieces.items = self.template(*args, **kwargs)
-        return pieces
+        from .outgoing import BodyIterator
+
+        return BodyIterator(self.template(*args, **kwargs), 0)  # type: ignore[return-value]
 
     async def render_async(self, *args: "Any", **kwargs: "Any") -> str:
         """Return the text."""
         return self.render(*args, **kwargs)
+
+
+Template.initialize()

@@ -41,7 +41,7 @@ def compile_folder(folder: Path, out: Path) -> list[Path]:
             continue
         if out != folder and out in path.parents:
             continue
-        target = out / name.with_name(name.name.replace(".", "_") + ".py")
+        target = out / (name.as_posix().replace(".", "_") + ".py")
         if target in sources:
             raise ValueError(f"{name} and {sources[target]} would both become {target.name}")
         sources[target] = name.as_posix()
