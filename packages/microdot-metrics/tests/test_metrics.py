@@ -6,14 +6,20 @@ Portable: CPython and MicroPython.
 import asyncio
 import json
 
-from microdot import Microdot, Request, Response, abort
+from microdot import AsyncBytesIO, Microdot, Request, Response, abort
 from microdot.accesslog import AccessLog
 from microdot.metrics import Metrics
 from microdot.test_client import TestClient
+from support.loopback import Running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+def broken_body() -> "Any":
+    yield b"12345"
+    raise OSError(5)
 
 
 def make() -> "tuple[Microdot, Metrics, TestClient]":
@@ -29,7 +35,7 @@ def make() -> "tuple[Microdot, Metrics, TestClient]":
         await asyncio.sleep(ms / 1000)
         return "done"
 
-    @app.get("/quote/<re:[\"\\\\]+:what>")
+    @app.get('/quote/"\\/<re:[\"\\\\]+:what>')
     async def quote(request: Request, what: str) -> str:
         await asyncio.sleep(0.03)
         return "done"
@@ -46,10 +52,33 @@ def make() -> "tuple[Microdot, Metrics, TestClient]":
     async def stream(request: Request) -> "Any":
         return iter(["a", "b"])
 
+    @app.get("/file")
+    async def file(request: Request) -> Response:
+        return Response.send_file("a.txt", stream=AsyncBytesIO(b"0123456789"))
+
+    @app.get("/cut")
+    async def cut(request: Request) -> Response:
+        return Response("0123456789", headers={"Content-Length": "4"})
+
+    @app.get("/broken")
+    async def broken(request: Request) -> Response:
+        return Response(broken_body())
+
+    @app.get("/wrong")
+    async def wrong(request: Request) -> Response:
+        return Response(7)  # nothing that can be sent
+
     @app.get("/socket")
     async def socket(request: Request) -> Response:
+        channel = await request.upgrade({"Upgrade": "echo"})
         await asyncio.sleep(0.02)
+        await channel.close()
         return Response.already_handled
+
+    @app.get("/crash")
+    async def crash(request: Request) -> Response:
+        await request.upgrade({"Upgrade": "echo"})
+        abort(500)
 
     return app, metrics, TestClient(app)
 
@@ -65,14 +94,102 @@ def parse(text: str) -> "dict[str, float]":
 
 async def test_classes_and_bytes() -> None:
     app, metrics, client = make()
-    for path, times in (("/", 3), ("/moved", 2), ("/nowhere", 4), ("/fail", 1), ("/stream", 1), ("/socket", 2)):
+    log = app.install(AccessLog(write=False, size=99))
+    sent = 0
+    # path, how often, class of the status, bytes of the body that reach the client
+    for method, path, times, status, length in (
+        ("GET", "/", 3, 2, 5),
+        ("HEAD", "/", 1, 2, 0),
+        ("GET", "/moved", 2, 3, 0),
+        ("GET", "/nowhere", 4, 4, 9),
+        ("HEAD", "/nowhere", 1, 4, 0),
+        ("GET", "/fail", 1, 5, 9),
+        ("GET", "/stream", 2, 2, 2),
+        ("HEAD", "/stream", 1, 2, 0),
+        ("GET", "/file", 1, 2, 10),
+        ("HEAD", "/file", 1, 2, 0),
+    ):
+        before = metrics.count[status]
         for _ in range(times):
-            await client.get(path)
-    await client.request("HEAD", "/")
-    assert metrics.count[:6] == [0, 2, 5, 2, 4, 1]
-    # Of the streamed answer nothing is known; HEAD has no body; both empty ones have none.
-    assert metrics.count[14] == 3 * len("hello") + 4 * len("Not found") + len("500 error")
-    assert sum(metrics.count[6:14]) == 12
+            response = await client.request(method, path)
+            assert len(response.body or b"") == length, (method, path)
+        assert metrics.count[status] == before + times, (method, path)
+        sent += times * length
+        assert metrics.count[14] == sent, (method, path, metrics.count)
+        code, length_of_line = log.lines[-1].split('" ')[1].split(" ")[:2]
+        assert int(code) // 100 == status and int(length_of_line) == length, log.lines[-1]
+    timed = sum(metrics.count[6:14])
+    assert timed == 17
+    # What went through a connection that was handed over is no body, and it may last for days.
+    for path in ("/socket", "/crash"):
+        before = metrics.count[1]
+        await client.get(path)
+        assert metrics.count[1] == before + 1 and metrics.count[14] == sent, path
+        assert '" 101 - "' in log.lines[-1], log.lines[-1]
+    assert sum(metrics.count[6:14]) == timed
+
+
+async def test_figures_agree_with_what_clients_got() -> None:
+    """Over sockets: streams, files, HEAD, bodies that break off, clients that go."""
+    app, metrics, client = make()
+    log = app.install(AccessLog(write=False, size=99))
+    async with Running(app) as server:
+        await asyncio.sleep(0.05)
+        count = metrics.count
+        start = count[:15]
+        sent = 0
+        for method, path, status, length in (
+            ("GET", "/", 2, 5),
+            ("HEAD", "/", 2, 0),
+            ("GET", "/stream", 2, 2),
+            ("HEAD", "/stream", 2, 0),
+            ("GET", "/file", 2, 10),
+            ("HEAD", "/file", 2, 0),
+            ("GET", "/cut", 2, 4),
+            ("GET", "/moved", 3, 0),
+            ("GET", "/wrong", 5, 21),
+            ("GET", "/broken", 0, 5),
+        ):
+            before = count[status]
+            code, _, body = await server.get(path, method=method)
+            assert len(body) == length and code // 100 == (status or 2), (method, path, code, body)
+            for _ in range(100):
+                if count[status] > before:
+                    break
+                await asyncio.sleep(0.01)
+            sent += length
+            assert count[status] == before + 1 and count[14] - start[14] == sent, (method, path, count)
+            assert '" %d %d "' % (code, length) in log.lines[-1], log.lines[-1]
+
+
+async def test_downloads_that_end_early() -> None:
+    app, metrics, client = make()
+    produced = [0]
+
+    def endless() -> "Any":
+        while True:
+            produced[0] += 1000
+            yield b"x" * 1000
+
+    @app.get("/endless")
+    async def stream(request: Request) -> Response:
+        return Response(endless())
+
+    async with Running(app) as server:
+        connection = await server.connect()
+        await connection.send(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        got = 0
+        while got < 50000:
+            got += len(await connection.read(4096))
+        before = metrics.count[0]
+        await connection.close()
+        for _ in range(300):
+            if metrics.count[0] > before:
+                break
+            await asyncio.sleep(0.02)
+        assert metrics.count[0] == before + 1
+        # All that the client has read, and not more than what was made.
+        assert got * 0.95 < metrics.count[14] <= produced[0], (got, metrics.count[14], produced)
 
 
 async def test_what_has_no_answer_is_counted_apart() -> None:
@@ -82,7 +199,8 @@ async def test_what_has_no_answer_is_counted_apart() -> None:
     app.finish(request, None, OSError(104))
     app.finish(None, Response("Bad request", 400), ValueError())  # what was no request
     app.finish(None, Response("odd", 999), None)
-    assert metrics.count[:6] == [2, 0, 0, 1, 1, 0]
+    app.finish(request, Response(iter("ab")), None)  # a host that does not say
+    assert metrics.count[:6] == [2, 0, 1, 1, 1, 0]
     assert metrics.count[14] == len("Bad request") + len("odd")
 
 
@@ -94,14 +212,11 @@ async def test_times() -> None:
     assert sum(count[6:14]) == 3 and sum(count[9:14]) >= 2, count
     assert count[15] >= 99 and 69 <= count[16] < 1000
     assert metrics.route == "/slow/<int:ms>"
-    # A WebSocket may last for days.
-    await client.get("/socket")
-    assert sum(count[6:14]) == 3
 
 
 async def test_pages() -> None:
     app, metrics, client = make()
-    await client.get("/quote/\"\\")
+    await client.get("/quote/\"\\/\"\\")
     for _ in range(5):
         await client.get("/")
     kind = Response.default_content_type
@@ -118,7 +233,9 @@ async def test_pages() -> None:
     assert values['http_seconds_bucket{le="+Inf"}'] == values["http_seconds_count"] == 6
     assert values['http_seconds_bucket{le="0.004"}'] <= values['http_seconds_bucket{le="0.016"}'] <= 5
     assert values["http_seconds_sum"] >= 0.029
-    assert '\nhttp_max_seconds{route="/quote/"} 0.0' in text
+    # The pattern of the route in quotes: backslash, quote and newline are escaped.
+    escaped = '/quote/\\"\\\\/<re:[\\"\\\\\\\\]+:what>'
+    assert '\nhttp_max_seconds{route="%s"} 0.0' % escaped in text, text
     health = (await client.get("/health")).json
     assert health['http_requests_total{code="2xx"}'] == 7
     # All but the histogram.
@@ -152,7 +269,7 @@ async def test_log() -> None:
     address = '127.0.0.1 - - '
     assert lines(log) == [
         address + '"GET /a?x=1 HTTP/1.0" 200 5 "http://x/" "curl \\"\\\\\\""',
-        address + '"GET /b HTTP/1.0" 200 - "-" "x"',
+        address + '"GET /b HTTP/1.0" 200 5 "-" "x"',
         address + '"POST /a HTTP/1.0" 405 9 "-" "x"',
         '- - - "-" 400 11 "-" "-"',
     ]

@@ -468,7 +468,7 @@ class Microdot(_Microdot):
         )
         request.asgi_scope = scope
         request.connection = connection
-        response = None
+        response: Any = None
         failure: "BaseException | None" = None
         try:
             response = await self.dispatch(request)
@@ -484,6 +484,7 @@ class Microdot(_Microdot):
                     try:
                         await send(start)
                         await send({"type": "http.response.body", "body": response.body})
+                        response.bytes_sent = len(response.body)
                     except OSError:
                         connection.gone = True
                         raise
@@ -580,8 +581,10 @@ def _server_process() -> int:
     return os.getpid()
 
 
-async def _respond(connection: _Connection, response: Response) -> None:
+async def _respond(connection: _Connection, response: Any) -> None:
     """Send a response; a small one leaves in two messages.
+
+    What it leaves in `response.bytes_sent` is for `done` hooks: bytes of the body that the server has taken.
 
     Raises:
         OSError: the client has gone.
@@ -606,15 +609,19 @@ async def _respond(connection: _Connection, response: Response) -> None:
             failed = Response("Internal server error", 500)
             failed.is_head = response.is_head
             await _respond(connection, failed)
+            response.status_code = 500  # `done` hooks are told what the client was
+            response.bytes_sent = failed.bytes_sent
             return
+        response.bytes_sent = 0
         if chunks is not None and length != 0 and not response.is_head:
-            await _stream(connection, start, chunks, length)
+            await _stream(connection, response, start, chunks, length)
             return
         if response.is_head or not body or chunks is not None or not length:
             body = b""
         try:
             await send(start)
             await send({"type": "http.response.body", "body": body})
+            response.bytes_sent = len(body)
         except OSError:
             connection.gone = True
             raise
@@ -633,7 +640,7 @@ async def _close(chunks: Any) -> None:
 
 
 async def _stream(
-    connection: _Connection, start: "dict[str, Any]", chunks: "AsyncIterator[Any]", length: "int | None"
+    connection: _Connection, response: Any, start: "dict[str, Any]", chunks: "AsyncIterator[Any]", length: "int | None"
 ) -> None:
     """Send a response chunk by chunk, until the client goes.
 
@@ -643,12 +650,12 @@ async def _stream(
     """
     task = asyncio.current_task()
     if task is None:  # a server that drives coroutines without tasks: there must be something to cancel
-        await asyncio.ensure_future(_stream(connection, start, chunks, length))
+        await asyncio.ensure_future(_stream(connection, response, start, chunks, length))
         return
     # A body of known length ends by itself; another may wait for ever, so somebody has to look after the client.
     watcher = asyncio.ensure_future(connection.watch(task)) if length is None else None
     try:
-        await _send_chunks(connection, start, chunks, length)
+        await _send_chunks(connection, response, start, chunks, length)
     except asyncio.CancelledError:
         if not connection.cancelled:
             raise
@@ -664,7 +671,7 @@ async def _stream(
 
 
 async def _send_chunks(
-    connection: _Connection, start: "dict[str, Any]", chunks: "AsyncIterator[Any]", length: "int | None"
+    connection: _Connection, response: Any, start: "dict[str, Any]", chunks: "AsyncIterator[Any]", length: "int | None"
 ) -> None:
     left = length
     turn = 0
@@ -681,6 +688,7 @@ async def _send_chunks(
             data = data[:left]
             left -= len(data)
         await connection.pass_on({"type": "http.response.body", "body": data, "more_body": left != 0})
+        response.bytes_sent += len(data)
         if left == 0:
             return
         turn += len(data)
@@ -694,8 +702,9 @@ async def _send_chunks(
     await connection.pass_on({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _end_socket(socket: _Socket, response: Response) -> None:
+async def _end_socket(socket: _Socket, response: Any) -> None:
     """Close a WebSocket whose handler has ended, or refuse one that it did not accept."""
+    response.bytes_sent = 0
     if socket.upgraded:
         await socket.close(1011 if response.status_code >= 500 else 1000)
         return
@@ -711,6 +720,7 @@ async def _end_socket(socket: _Socket, response: Response) -> None:
         start, _ = _start(response, socket.scope)
         await socket.send_event({**start, "type": "websocket.http.response.start"})
         await socket.send_event({"type": "websocket.http.response.body", "body": body})
+        response.bytes_sent = len(body)
     else:
         await socket.close(1000)  # before it was accepted this is a 403
 

@@ -8,6 +8,7 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 
+    from .http import Request
     from .server import Connection
 
 
@@ -98,7 +99,27 @@ def file_length(body: "Any") -> "int | None":
         return None
 
 
-async def respond(connection: "Connection", response: Response, minor: int, keep: bool) -> bool:
+def bytes_sent(
+    request: "Request | None", response: "Response | None", exception: "BaseException | None"
+) -> "int | None":
+    """Return how many bytes of a body were sent, for a `done` hook, which gives its own arguments.
+
+    Sent means: taken by the system, or by the server below another host. 0 when nobody knows, as of a small body that the
+    client did not wait for; None when the connection was handed over: what then went through it was no body.
+    """
+    if response is Response.already_handled or request and getattr(request.connection, "upgraded", False):
+        return None
+    if not response:
+        return 0
+    # Hosts set it where it is not simply the length.
+    sent: "int | None" = response.__dict__.get("bytes_sent")
+    if sent is None:
+        whole = isinstance(response.body, bytes) and not response.is_head and not (request and exception)
+        sent = len(response.body) if whole else 0
+    return sent
+
+
+async def respond(connection: "Connection", response: "Any", minor: int, keep: bool) -> bool:
     """Write any response to a connection of the native server; True when the connection may be kept.
 
     Raises:
@@ -141,15 +162,20 @@ async def respond(connection: "Connection", response: Response, minor: int, keep
             port.print_exception(exc)
             failed = Response("Internal server error", 500)
             failed.is_head = response.is_head
-            return await connection.respond(failed, minor, keep)
+            keep = await connection.respond(failed, minor, keep)
+            response.status_code = 500  # `done` hooks are told what the client was
+            response.bytes_sent = 0 if failed.is_head else len(failed.body)
+            return keep
         connection.begun = True
+        response.bytes_sent = 0
         if chunks is None or response.is_head or length == 0:
-            if not response.is_head and length:
-                head += body
-            if connection.write(head):
+            if response.is_head or not length:
+                body = b""
+            if connection.write(head + body):
                 await connection.flush()
+            response.bytes_sent = len(body)
         else:
-            await _stream(connection, chunks, head, length)
+            await _stream(connection, response, chunks, head, length)
         return keep
     finally:
         if chunks is not None:
@@ -161,14 +187,22 @@ async def _soon(connection: "Connection", data: bytes) -> None:
         await connection.flush()
 
 
-async def _stream(connection: "Connection", chunks: BodyIterator, head: bytes, length: "int | None") -> None:
+async def _stream(
+    connection: "Connection", response: "Any", chunks: BodyIterator, head: bytes, length: "int | None"
+) -> None:
     chunked = b"Transfer-Encoding: chunked\r\n" in head
     connection.streaming = True
     left = length
     try:
         await _soon(connection, head)
-        if left and hasattr(connection, "send_file") and await connection.send_file(chunks, left):
-            return
+        if left and hasattr(connection, "send_file"):
+            file = chunks.file()
+            start = _tell(file)
+            try:
+                if await connection.send_file(chunks, left):
+                    return
+            finally:
+                response.bytes_sent = _tell(file) - start
         async for chunk in chunks:
             data = chunk.encode() if isinstance(chunk, str) else chunk
             if not data:
@@ -177,9 +211,11 @@ async def _stream(connection: "Connection", chunks: BodyIterator, head: bytes, l
                 if len(data) > left:
                     data = data[:left]
                 left -= len(data)
+            size = len(data)
             if chunked:
-                data = b"".join((("%x\r\n" % len(data)).encode(), data, b"\r\n"))
+                data = b"".join((("%x\r\n" % size).encode(), data, b"\r\n"))
             await _soon(connection, data)
+            response.bytes_sent += size
             if left == 0:
                 break
         if left:
@@ -205,6 +241,13 @@ async def _close(chunks: BodyIterator) -> None:
         await chunks.aclose()
     except Exception as exc:
         port.print_exception(exc)
+
+
+def _tell(file: "Any") -> int:
+    try:
+        return int(file.tell())
+    except Exception:  # none, or one that cannot tell: the system will not copy it
+        return 0
 
 
 def _length(body: "Any", chunks: "BodyIterator | None") -> "int | None":

@@ -4,6 +4,7 @@ import json
 import time
 
 from .http import const
+from .outgoing import bytes_sent
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class AccessLog:
 
     def admit(self, request: "Request", route: "Route | None") -> None:
         """Note when a request began: this is a hook."""
-        request.arrived = ticks()  # type: ignore[attr-defined]
+        request.ticks = ticks()  # type: ignore[attr-defined]
 
     async def read(self, request: "Request") -> "tuple[str, dict[str, str]]":
         """Answer with the ring: this is a handler."""
@@ -68,8 +69,8 @@ class AccessLog:
         """Write a line: this is a hook."""
         path, form, write, size = self._options
         t = time.gmtime()
-        status = response.status_code if response else 0
-        length = len(response.body) if response and isinstance(response.body, bytes) else None
+        length = bytes_sent(request, response, exc)
+        status = 101 if length is None else response.status_code if response else 0
         client = line = agent = referer = "-"
         took: "Any" = None
         if request:
@@ -78,8 +79,8 @@ class AccessLog:
             agent = get("User-Agent", "-")[:CUT]
             referer = get("Referer", "-")[:CUT]
             line = "%s %s HTTP/%s" % (request.method[:CUT], request.url[:CUT], request.http_version[-3:])
-            if hasattr(request, "arrived"):
-                took = ticks() - request.arrived & 0x3FFFFFFF
+            if hasattr(request, "ticks"):
+                took = ticks() - request.ticks & 0x3FFFFFFF
         # JSON's quotes are Apache's, and nothing that a client sends gets out of them or begins a line of its own.
         if form == "json":
             text = json.dumps(
@@ -105,4 +106,4 @@ class AccessLog:
         else:
             self.lines.append(text)
             if len(self.lines) > size:
-                self.lines.pop(0)
+                del self.lines[0]

@@ -1,24 +1,30 @@
 """How an application is doing: requests counted and timed in memory of a fixed size, for Prometheus and for people."""
 
-from .http import Response, const
+from .http import const
+from .outgoing import bytes_sent
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import Microdot, Request
+    from . import Microdot, Request, Response
     from .app import Route
 
 try:
-    from ._metrics import heap, ticks
+    from ._metrics import dumps, heap, page, ticks
 except ImportError:  # a board
     import gc
     from asyncio.core import ticks  # type: ignore[import-not-found, no-redef]
+    # Of what it escapes in another way than Prometheus, nothing can be in a pattern that has matched on a board.
+    from json import dumps  # type: ignore[assignment]
+
+    page = str  # type: ignore[assignment]  # types of all figures would be 70 bytes, texts 400
 
     def heap() -> "dict[str, float]":
         """Return how much heap is free, and the largest block of it that can be had, in bytes."""
+        gc.collect()
         free = block = gc.mem_free()  # type: ignore[attr-defined]
-        while block:
+        while True:
             try:
                 bytearray(block)
                 break
@@ -30,13 +36,13 @@ except ImportError:  # a board
 class Metrics:
     """Requests counted by the class of their status and timed: `app.install(Metrics())` adds `/metrics` and `/health`.
 
-    A request takes from its head to the last byte of its answer. What became a WebSocket is counted as 1xx and not timed;
-    what ended before its answer was out is counted as 0xx.
+    A request takes from its head to the last byte of its answer. What was upgraded, to a WebSocket as a rule, is counted as
+    1xx and not timed; what ended before its answer was out is counted as 0xx.
 
     Attributes:
         count: at 0 to 5 how many requests of class 0xx to 5xx there were; at 6 to 13 how many took less than 1, 4, 16, 64,
-            256, 1024, 4096 milliseconds, and longer; at 14 the bytes of all bodies that were not streamed; at 15 the
-            milliseconds that all requests took, at 16 the longest of them.
+            256, 1024, 4096 milliseconds, and longer; at 14 the bytes of all bodies, as far as they were sent; at 15
+            the milliseconds that all requests took, at 16 the longest of them.
         route: the pattern of the route that took longest.
     """
 
@@ -54,27 +60,26 @@ class Metrics:
 
     def admit(self, request: "Request", route: "Route | None") -> None:
         """Note when a request began: this is a hook."""
-        request.began = ticks(), route  # type: ignore[attr-defined]
+        request.ticks = ticks()  # type: ignore[attr-defined]
 
     def done(self, request: "Request | None", response: "Response | None", exc: "BaseException | None") -> None:
         """Count a request: this is a hook."""
         count = self.count
+        sent = bytes_sent(request, response, exc)
+        if sent is None:
+            count[1] += 1
+            return
+        count[14] += sent
         status = 0
-        # What could not be read has an exception and an answer.
-        if response and not (request and exc):
+        if response and not (request and exc):  # what could not be read has an exception and an answer
             status = response.status_code // 100 % 6
-            if response is Response.already_handled:
-                status = 1
-            elif isinstance(response.body, bytes) and not response.is_head:
-                count[14] += len(response.body)
         count[status] += 1
-        if status != 1 and hasattr(request, "began"):  # not when a hook ahead of ours has answered
-            took, route = request.began  # type: ignore[union-attr]
-            took = ticks() - took & 0x3FFFFFFF  # the clock of 32-bit boards comes round there
+        if hasattr(request, "ticks"):  # not when a hook ahead of ours has answered
+            took = ticks() - request.ticks & 0x3FFFFFFF  # type: ignore[union-attr]  # 32-bit clocks come round there
             count[15] += took
-            if route and took > count[16]:
+            if took > count[16] and request.matched:  # type: ignore[union-attr]
                 count[16] = took
-                self.route = route.pattern
+                self.route = request.matched.pattern  # type: ignore[union-attr]
             i = 6
             while i < 13 and took:
                 took >>= 2
@@ -92,20 +97,18 @@ class Metrics:
         for i in range(6):
             figures['http_requests_total{code="%dxx"}' % i] = count[i]
         figures["http_bytes_total"] = count[14]
-        # Without an expression, where a label would need escapes.
-        figures['http_max_seconds{route="%s"}' % self.route.split("<re")[0]] = count[16] / 1000
+        figures["http_max_seconds{route=%s}" % dumps(self.route)] = count[16] / 1000
         return figures
 
     async def metrics(self, request: "Request") -> "tuple[str, dict[str, str]]":
         """Answer with the figures and the histogram as text for Prometheus: this is a handler."""
-        name = "http_seconds"
-        text = "# TYPE %s histogram\n" % name
+        family = "http_seconds"
+        text = "# TYPE %s histogram\n" % family
         n = 0
         for i in range(8):
             n += self.count[6 + i]
-            text += '%s_bucket{le="%s"} %d\n' % (name, 4**i / 1000 if i < 7 else "+Inf", n)
-        text += "%s_count %d\n%s_sum %s\n" % (name, n, name, self.count[15] / 1000)
-        figures = await self.health(request)
-        for name in sorted(figures):
-            text += "%s %s\n" % (name, figures[name])
-        return text, {"Content-Type": "text/plain"}
+            text += '%s_bucket{le="%s"} %d\n' % (family, 4**i / 1000 if i < 7 else "+Inf", n)
+        text += "%s_count %d\n%s_sum %s\n" % (family, n, family, self.count[15] / 1000)
+        for figure in sorted((await self.health(request)).items()):
+            text += "%s %s\n" % figure
+        return page(text), {"Content-Type": "text/plain"}

@@ -91,10 +91,11 @@ class TestResponse:
         return result
 
 
-async def _read(response: Response) -> bytes:
+async def _read(response: "Any") -> bytes:
     """Return the body of a response; nothing is read from that of a HEAD response, but it is closed."""
     iterator = response.body_iter().__aiter__()
     body = []
+    response.bytes_sent = 0
     try:
         if not response.is_head:
             while True:
@@ -103,6 +104,7 @@ async def _read(response: Response) -> bytes:
                 except StopAsyncIteration:
                     break
                 body.append(chunk.encode() if isinstance(chunk, str) else bytes(chunk))
+                response.bytes_sent += len(body[-1])
     finally:
         # A class-based iterator of the program's own need not have it.
         close = getattr(iterator, "aclose", None)

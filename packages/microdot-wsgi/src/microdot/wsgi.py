@@ -289,6 +289,7 @@ class _Connection:
     """The host's side of one request: its body and its address."""
 
     channel: "_Channel | None" = None
+    upgraded = False
 
     def __init__(self, environ: "Environ") -> None:
         self._environ = environ
@@ -329,6 +330,7 @@ class _Connection:
         text = "HTTP/1.1 101 Switching Protocols\r\n"
         for name in headers:
             text += f"{name}: {headers[name]}\r\n"
+        self.upgraded = True
         await self.channel.write((text + "\r\n").encode())
         return self.channel
 
@@ -576,7 +578,8 @@ class Microdot(_Microdot):
         failure: "BaseException | None" = None
         try:
             response = await self.dispatch(request, problem)
-            if connection.channel is not None and response is Response.already_handled:
+            # After an upgrade nothing else may be written, whatever became of the handler.
+            if connection.channel is not None and (connection.upgraded or response is Response.already_handled):
                 await connection.channel.close()
             else:
                 await self._respond(exchange, response)
@@ -615,8 +618,10 @@ class Microdot(_Microdot):
         request.connection = connection
         return request
 
-    async def _respond(self, exchange: _Exchange, response: Response) -> None:
+    async def _respond(self, exchange: _Exchange, response: Any) -> None:
         """Give a response to the server.
+
+        What it leaves in `response.bytes_sent` is for `done` hooks: bytes of the body that the server has taken.
 
         Raises:
             Exception: what the body raised, when some of the response may be out: the server then breaks the connection.
@@ -641,9 +646,12 @@ class Microdot(_Microdot):
                 failed = Response("Internal server error", 500)
                 failed.is_head = response.is_head
                 await self._respond(exchange, failed)
+                response.status_code = 500  # `done` hooks are told what the client was
+                response.bytes_sent = failed.bytes_sent
                 return
+            response.bytes_sent = 0
             if chunks is not None and length != 0 and not response.is_head:
-                await _stream(exchange, (status, fields, None), chunks, length)
+                await _stream(exchange, response, (status, fields, None), chunks, length)
                 return
             if response.is_head or not body or chunks is not None or not length:
                 body = b""
@@ -652,6 +660,7 @@ class Microdot(_Microdot):
             else:
                 exchange.last = True
                 exchange.items.put((status, fields, body))
+            response.bytes_sent = len(body)
         finally:
             if chunks is not None:
                 await _close(chunks)
@@ -712,6 +721,7 @@ def _server_process() -> int:
 
 async def _stream(
     exchange: _Exchange,
+    response: Any,
     head: "tuple[str, list[tuple[str, str]], None]",
     chunks: "AsyncIterator[Any]",
     length: "int | None",
@@ -731,6 +741,7 @@ async def _stream(
             data = data[:left]
             left -= len(data)
         await exchange.send((data,))
+        response.bytes_sent += len(data)
         if left == 0:
             return
     if exchange.gone:
