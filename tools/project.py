@@ -45,6 +45,8 @@ class Package:
     """Requirements as they stand in `dependencies`, other distributions included."""
     host_only: tuple[str, ...] = ()
     """Files below src/microdot that are in the wheel and never on a board."""
+    circuitpython: dict[str, str] = field(default_factory=dict)
+    """Files below src/microdot that CircuitPython gets another in place of, and that other."""
     boards: bool = True
     """False: the package is for CPython only and stays out of mip."""
     table: dict[str, Any] = field(default_factory=dict, compare=False)
@@ -74,6 +76,10 @@ class Package:
             return []
         return [name for name in self.files() if name.endswith(".py") and name not in self.host_only]
 
+    def circuitpython_files(self) -> dict[str, Path]:
+        """Return what a CircuitPython board gets: paths below `microdot/`, and the sources of the files."""
+        return {name: self.source / self.circuitpython.get(name, name) for name in self.board_files()}
+
     def siblings(self) -> list[tuple[str, str]]:
         """Return (name, version) of the repository's own packages that this one requires."""
         found = []
@@ -92,7 +98,7 @@ def read_package(directory: Path) -> Package:
     # MicroPython's require() looks for a directory of the package's name.
     if project["name"] != directory.name:
         raise ValueError(f"{directory.name}/pyproject.toml: name is {project['name']!r}, it must be the directory's")
-    unknown = set(own) - {"host-only", "boards"}
+    unknown = set(own) - {"host-only", "boards", "circuitpython"}
     if unknown:
         raise ValueError(f"{directory.name}/pyproject.toml: [tool.microdot] knows no {', '.join(sorted(unknown))}")
     return Package(
@@ -102,6 +108,7 @@ def read_package(directory: Path) -> Package:
         description=project["description"],
         requirements=tuple(project.get("dependencies", ())),
         host_only=tuple(own.get("host-only", ())),
+        circuitpython=dict(own.get("circuitpython", {})),
         boards=bool(own.get("boards", True)),
         table=table,
     )

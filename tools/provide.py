@@ -1,6 +1,7 @@
 """Provide the programs that tests need and pip does not have: MicroPython, 64-bit and 32-bit, nginx, Redis, Chromium.
 
     python tools/provide.py micropython32      print the path of a program that starts it
+    python tools/provide.py circuitpython      print the folder of CircuitPython's libraries that our packages need
     python tools/provide.py --all              all of them
 
 The path is that of a small launcher in a cache folder (MICRODOT_CACHE; default: `microdot` in the user's cache folder).
@@ -11,7 +12,8 @@ itself, which that cannot help: it is the one of this machine's release, with al
 What is on PATH serves when there is no such archive (of MicroPython 1.22 or newer).
 
 Where that is impossible the message says what to do; MICRODOT_MICROPYTHON64, MICRODOT_MICROPYTHON32, MICRODOT_NGINX,
-MICRODOT_REDIS and MICRODOT_CHROMIUM name programs of your own.
+MICRODOT_REDIS and MICRODOT_CHROMIUM name programs of your own. There is no CircuitPython for computers to be had in this way;
+its asyncio comes by pip, and MICRODOT_CIRCUITPYTHON names a folder of your own with it.
 """
 
 from __future__ import annotations
@@ -368,6 +370,38 @@ def pip_wheel() -> Path:
     return found[-1]
 
 
+LIBRARIES = ("adafruit-circuitpython-asyncio>=3", "adafruit-circuitpython-ticks>=1.1")
+"""What a CircuitPython board needs besides our packages; pip has them as sources."""
+
+
+def circuitpython_libraries() -> Path:
+    """Return a folder with the libraries of CircuitPython that our packages need, as a board has them in `lib`.
+
+    MICRODOT_CIRCUITPYTHON names a folder of your own.
+
+    Raises:
+        Missing: pip cannot get them.
+    """
+    own = os.environ.get("MICRODOT_CIRCUITPYTHON")
+    folder = Path(own).resolve() if own else cache() / "circuitpython-3"
+    with locked(folder.with_name(folder.name + ".lock")):
+        if not own and not folder.exists():
+            work = folder.with_name(folder.name + ".part")
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            # Only these two: what they ask for besides serves computers.
+            download = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-q", "--no-deps"]
+            _run([*download, "--only-binary", ":all:", "-d", "wheels", *LIBRARIES], work)
+            for wheel in (work / "wheels").glob("*.whl"):
+                shutil.unpack_archive(wheel, work, "zip")
+            for left in [work / "wheels", *work.glob("*.dist-info")]:
+                shutil.rmtree(left)
+            work.rename(folder)
+    if not (folder / "asyncio" / "core.py").exists() or not (folder / "adafruit_ticks.py").exists():
+        raise Missing(f"{folder} has no asyncio/core.py and adafruit_ticks.py of CircuitPython")
+    return folder
+
+
 def micropython(bits: int) -> Path:
     """Return the path of an executable MicroPython with 64 or 32 bits. Raises Missing."""
     return provide(f"micropython{bits}")
@@ -376,20 +410,23 @@ def micropython(bits: int) -> Path:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", help=", ".join(COMPONENTS))
+    parser.add_argument("name", nargs="*", help=", ".join([*COMPONENTS, "circuitpython"]))
     parser.add_argument("--all", action="store_true", help="provide everything")
     parser.add_argument("--bits", type=int, choices=(64, 32), help="the same as micropython64 or micropython32")
     options = parser.parse_args()
     names: list[str] = list(COMPONENTS) if options.all else list(options.name)
     if options.bits:
         names.append(f"micropython{options.bits}")
-    unknown = sorted(set(names) - set(COMPONENTS))
+    if options.all:
+        names.append("circuitpython")
+    unknown = sorted(set(names) - set(COMPONENTS) - {"circuitpython"})
     if unknown or not names:
-        parser.error(f"{', '.join(unknown) or 'nothing'} named; there are {', '.join(COMPONENTS)}, or --all")
+        there = ", ".join([*COMPONENTS, "circuitpython"])
+        parser.error(f"{', '.join(unknown) or 'nothing'} named; there are {there}, or --all")
     code = 0
     for name in names:
         try:
-            print(provide(name))
+            print(circuitpython_libraries() if name == "circuitpython" else provide(name))
         except Missing as error:
             print(f"provide: {error}", file=sys.stderr)
             code = 1

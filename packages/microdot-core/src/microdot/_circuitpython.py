@@ -1,0 +1,305 @@
+# mypy: disable-error-code="attr-defined"
+"""What CircuitPython does its own way: the sockets of a `socketpool`, coroutines that are no generators.
+
+Bundles for CircuitPython hold this file in place of `_micropython.py`, whose names it offers (tools/bundle.py); no other
+board gets it. It needs the libraries `asyncio` and `adafruit_ticks`. What is said here of sockets was read in the sources of
+CircuitPython's ports for Espressif and RP2040, and docs/circuitpython.md lists it.
+"""
+
+import gc
+import hashlib
+import time
+from asyncio import CancelledError, core, create_task, sleep_ms as sleep_ms
+from traceback import print_exception as print_exception
+
+from micropython import const
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .server import Server
+
+FILE_BLOCK = 1024  # bytes per read of a file or body
+DRAIN_LENGTH = 2048  # bytes of an unread body that are read and dropped to keep a connection
+LINGER = 2  # ticks in which a client may read an answer that it did not wait for
+
+_READ = const(512)  # bytes per read: a browser's head in one or two
+_PAUSE = const(25)  # milliseconds between two looks for a new connection
+
+# Sockets have recv_into() only. One buffer serves all: nobody else runs before its bytes are copied.
+_received = bytearray(_READ)
+
+
+def pick(board: "Any", server: "Any") -> "Any":
+    """Return the value for a board."""
+    return board
+
+
+def is_text(line: bytes) -> bool:
+    """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
+    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and b"\x7f" not in line
+
+
+def reason(status_code: int) -> str:
+    """Return a phrase for a status; nothing reads it (RFC 9112 4), so no table is carried."""
+    return "OK" if status_code == 200 else "N/A"
+
+
+def iscoroutine(obj: object) -> bool:
+    """Tell whether `obj` is something that a handler returned to be awaited."""
+    try:
+        # Generators have the other methods of coroutines, and refuse this one.
+        obj.__await__()
+    except AttributeError:
+        return False
+    return True
+
+
+async def _value(result: "Any") -> "Any":
+    return result
+
+
+def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":
+    """Call a handler in place, and return something to await."""
+    result = function(*args, **kwargs)
+    return result if iscoroutine(result) else _value(result)
+
+
+def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Return what calls `function` as `call()` does, for those who call it often."""
+    return lambda *args, **kwargs: call(function, *args, **kwargs)
+
+
+def memo(function: "Any") -> "Any":
+    """Return `function`: on CPython it remembers its results."""
+    return function
+
+
+def sha1(data: bytes = b"") -> "Any":
+    """Return a SHA-1 hash object: CircuitPython's hashlib has only `new()`."""
+    return hashlib.new("sha1", data)
+
+
+def sha256(data: bytes = b"") -> "Any":
+    """Return a SHA-256 hash object: CircuitPython's hashlib has only `new()`."""
+    return hashlib.new("sha256", data)
+
+
+def date() -> str:
+    """Return a Date header line, empty while the clock is not set (RFC 9110 6.6.1)."""
+    t = time.localtime()  # there is no other, and it knows no time zones
+    if t[0] < 2024:
+        return ""
+    return "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n" % (
+        "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
+        t[2],
+        "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]],
+        t[0],
+        t[3],
+        t[4],
+        t[5],
+    )
+
+
+def is_disconnection(exc: OSError) -> bool:
+    """Tell whether an error only means that the client has gone."""
+    return bool(exc.args) and exc.args[0] in (9, 32, 54, 103, 104, 107, 110, 113, 116, 128)
+
+
+def _is_again(exc: Exception) -> bool:
+    # EAGAIN; and ETIMEDOUT, which pools say that take the timeout 0 for a very short one.
+    return bool(exc.args) and exc.args[0] in (11, 110, 116)
+
+
+class Link:
+    """One socket: bytes in `buffer`, bytes out by `write()`, and somebody who waits for either.
+
+    `server.Connection` builds on it. One task reads; the sweeper of the server may end any wait by `expire()`.
+    """
+
+    buffer = b""  # received and not yet used
+    eof = False  # the peer will send no more
+    _out: "bytes | memoryview" = b""  # what the socket did not take yet
+    _expired: "Exception | None" = None
+    expires = 0
+    task: "Any"
+
+    def __init__(self, server: "Server", sock: "Any", peer: "Any") -> None:
+        self.server = server
+        self.sock = sock
+        self.peer = peer
+
+    async def fill(self) -> bool:
+        """Wait for more bytes in `buffer`; False at the end.
+
+        Raises:
+            HTTPException: 408 when the deadline of the phase passed.
+        """
+        try:
+            while not self.eof:
+                await core._io_queue.queue_read(self.sock)
+                if self.take_in():
+                    return True
+                if not self.eof:  # the poller said that there is something, and there was not: no busy loop
+                    await sleep_ms(_PAUSE)
+        except CancelledError:
+            raise self._why()
+        return False
+
+    def _why(self) -> BaseException:
+        # A task that is cancelled because a deadline passed has to see the reason instead.
+        exc = self._expired or CancelledError()
+        self._expired = None
+        return exc
+
+    def take_in(self) -> bool:
+        """Move what has arrived into `buffer` without waiting; True when there was something."""
+        try:
+            n = self.sock.recv_into(_received)
+        except OSError as exc:
+            if _is_again(exc):
+                return False
+            n = 0  # reset; and ENOTCONN, by which Espressif's sockets say what others say by 0
+        if n:
+            data = bytes(memoryview(_received)[:n])
+            self.buffer = self.buffer + data if self.buffer else data
+        else:
+            self.eof = True
+        return bool(n)
+
+    def write(self, data: bytes) -> bool:
+        """Send `data`; True when the caller should `await drain()` before the next. Raises OSError: the peer has gone."""
+        n = 0 if self._out else self._send(data)
+        if n < len(data):
+            self._out = bytes(self._out) + memoryview(data)[n:]
+        return n < len(data)
+
+    def _send(self, data: "bytes | memoryview") -> int:
+        try:
+            return self.sock.send(data)  # type: ignore[no-any-return]
+        except OSError as exc:
+            if _is_again(exc):
+                return 0
+            raise
+
+    def write_soon(self, data: bytes) -> bool:
+        """Send one of many pieces: as `write()`, but always asks for `drain()`, where others get their turn.
+
+        Raises:
+            OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
+        """
+        if self.eof:
+            raise OSError(104)
+        self.write(data)
+        return True
+
+    async def drain(self) -> None:
+        """Wait until the socket has taken everything. Raises OSError: the peer has gone or takes nothing."""
+        await sleep_ms(0)
+        try:
+            while self._out:
+                await core._io_queue.queue_write(self.sock)
+                n = self._send(self._out)
+                if n:
+                    self._out = memoryview(self._out)[n:]
+                    self.expires = self.server.deadline(self.server.app.write_timeout)
+                else:
+                    await sleep_ms(_PAUSE)
+        except CancelledError:
+            raise self._why()
+
+    def expire(self, exc: Exception) -> None:
+        """End a wait whose deadline has passed: `exc` for a reader, an OSError for a writer."""
+        self._expired = OSError(110) if self._out else exc
+        self.task.cancel()
+
+    def close(self) -> None:
+        """Close the socket; everything was written."""
+        self.eof = True
+        self.sock.close()
+        self.server.connections.discard(self)
+
+    def look(self) -> None:
+        """While nobody reads: notice that the peer has gone."""
+        if not self.eof and len(self.buffer) < _READ:
+            self.take_in()
+
+
+async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any", *serving: bool) -> "Any":
+    """Bind, and accept in a task, `server.accepting`; returns the listening socket.
+
+    The sockets come from the attribute `pool` of the application, and when it has none, from the board's own radio.
+    """
+    if serving:
+        raise ValueError("start_serving must be True")
+    if ssl:
+        raise ValueError("ssl: there is no HTTPS on CircuitPython; use a reverse proxy")
+    pool = server.app.__dict__.get("pool")
+    if pool is None:
+        import socketpool  # type: ignore[import-not-found]
+        import wifi  # type: ignore[import-not-found]
+
+        pool = socketpool.SocketPool(wifi.radio)
+    sock = pool.socket(pool.AF_INET, pool.SOCK_STREAM)
+    try:
+        sock.setsockopt(pool.SOL_SOCKET, pool.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(4)  # each that waits here takes memory of the network's own
+        sock.setblocking(False)
+    except Exception:
+        sock.close()  # a pool has few of them
+        raise
+    server.accepting = create_task(_accept(server, link, sock))
+    return sock
+
+
+async def _accept(server: "Server", link: "Any", listener: "Any") -> None:
+    # The poller cannot be asked: on RP2040 it says of every listening socket that somebody waits there.
+    while True:
+        try:
+            sock, peer = listener.accept()
+        except MemoryError:
+            await sleep_ms(_PAUSE)
+            continue
+        except (OSError, RuntimeError) as exc:
+            if not _is_again(exc):
+                from .rare import make_room
+
+                make_room(server)  # the pool has no socket left
+            await sleep_ms(_PAUSE)
+            continue
+        try:
+            await _serve(server, link, sock, peer)
+        except (OSError, MemoryError):  # a peer that left at once, no heap: later it may work
+            sock.close()
+        except CancelledError:
+            sock.close()
+            raise
+
+
+async def _serve(server: "Server", link: "Any", sock: "Any", peer: "Any") -> None:
+    sock.setblocking(False)  # some ports inherit it from the listener, others do not
+    while len(server.connections) >= server.app.max_connections:
+        from .rare import BUSY, make_room
+
+        if make_room(server) is False:
+            await sleep_ms(100)
+            try:
+                sock.recv_into(_received)  # what stays unread would turn the close into a reset
+            except OSError:
+                pass
+            sock.send(BUSY)
+            raise OSError
+        await sleep_ms(20)  # somebody will be gone in a moment
+    connection = link(server, sock, peer)
+    connection.task = create_task(connection.run())
+    server.connections.add(connection)
+
+
+def run(main: "Any", app: "Any") -> None:
+    """Run the coroutine `main` in a new loop: what an earlier run left behind is forgotten."""
+    gc.collect()  # what compiling the program left would lie between what serving keeps
+    core.new_event_loop()
+    core.run_until_complete(create_task(main))
