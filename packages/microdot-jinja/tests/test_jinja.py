@@ -173,21 +173,12 @@ def test_no_path_leaves_the_folder(folder: Path) -> None:
             Template(name)
 
 
-@pytest.mark.parametrize("page", ["docs/guide/jinja.md", "packages/microdot-jinja/README.md"])
-async def test_programs_run(page: str, folder: Path) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
+async def test_the_program_of_the_readme_runs(folder: Path) -> None:
+    text = (ROOT / "packages/microdot-jinja/README.md").read_text(encoding="utf-8")
     (folder / "index.html").write_text("<h1>Hello, {{ name }}!</h1>")
-    for name, content in re.findall(r"`templates/(\w+\.html)`\n\n    (.*)\n", text):
-        (folder / name).write_text(content)
     (program,) = re.findall(r"(?s)```python\n(.*?)```", text)
     names: dict[str, Any] = {"__name__": "program"}
-    exec(compile(program, page, "exec"), names)
-    client = TestClient(names["app"])
-    response = await client.get("/?name=<b>")
+    exec(compile(program, "README.md", "exec"), names)
+    response = await TestClient(names["app"]).get("/")
     assert response.headers["Content-Type"] == "text/html; charset=UTF-8"
-    if page.startswith("docs"):
-        assert response.text == "<h1>Hello, &lt;b&gt;!</h1>"
-        response = await client.get("/table")
-        assert response.text is not None and response.text.count("<tr>") == 1000
-    else:
-        assert response.text == "<h1>Hello, Ann!</h1>"
+    assert response.text == "<h1>Hello, Ann!</h1>"

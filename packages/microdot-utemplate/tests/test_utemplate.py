@@ -220,6 +220,7 @@ MALFORMED = (
     ("{% args a, a %}", "t.html:1: wrong or misplaced: args a, a"),
     ("{% set x = %}", "t.html:1: wrong or misplaced: set x ="),
     ("{% set x = 1\ny = 2 %}", "t.html:1: wrong or misplaced: set x = 1\ny = 2"),
+    ("{% set x = \\ %}", "t.html:1: wrong or misplaced: set x = \\"),
     ("\n{% break %}", "t.html:2: wrong or misplaced: break"),
     ("{% for i in x %}{% endfor %}\n{% break %}", "t.html:2: wrong or misplaced: break"),
     ("{% class A %}a{% endclass %}", "t.html:1: wrong or misplaced: class A"),
@@ -250,6 +251,7 @@ FAILING = (
     ("{% for i in (1 // (1 - i) for i in range(3)) %}\n{{ i }}\n{% if i %}\n{{ 3 }}\n{% endif %}\n{% endfor %}", 1),
     ("{% set i = 1 %}\n{% while 1 // i %}\n{% set i -= 1 %}\n\n{% endwhile %}", 2),
     ("{% if 1 %}\n{% endif %}\n{{ [1,\n2,\n1 // nothing] }}", 3),
+    ("\n{{ 1 // nothing }}", 2),
 )
 
 

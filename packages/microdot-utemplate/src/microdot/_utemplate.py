@@ -64,7 +64,6 @@ class Compiler:
         # Bytes, because text files are in the encoding of the system elsewhere.
         with open(dir + "/" + name, "rb") as file:
             self.read(file)
-        self.line += 1
         self.flush()
         if self.stack:
             self.line = self.stack[-1][4]
@@ -89,8 +88,8 @@ class Compiler:
             if block[0] in ("for", "while"):
                 loop = "while 1"
         try:
-            # The last line is at fault when the code goes on in a line of its own.
-            compile("def f():\n %s:\n  %s\n  0" % (loop, code), "", "exec")
+            # The end is at fault when the code has another line, or wants one.
+            compile("def f():\n %s:\n  %s #\n  0" % (loop, code), "", "exec")
             return True
         except SyntaxError:
             return False
