@@ -23,13 +23,18 @@ def client(app: Microdot) -> TestClient:
     return TestClient(app)
 
 
-async def talk(app: Microdot, path: str, *messages: str | bytes) -> list[Any]:
-    """Open a WebSocket, send messages, and return what was answered to each; without messages, the first that comes."""
+async def talk(app: Microdot, path: str, *messages: str | bytes, answers: int = 1) -> list[Any]:
+    """Open a WebSocket, send messages, and return the first answers."""
     got: list[Any] = []
 
     async def play() -> Any:
         for message in messages or (None,):
             got.append((yield message))
+        for _ in range(10):
+            got[:] = [answer for answer in got if answer is not None]
+            if len(got) >= answers:
+                break
+            got.append((yield None))
 
     await TestClient(app).websocket(path, play)
     return got
@@ -140,4 +145,5 @@ def heard(logger: str) -> list[str]:
     return lines
 
 
-NAMES = {f.__name__: f for f in (client, talk, talk_bytes, form, asgi, wsgi, access_log, block_of, heard)}
+NAMES: dict[str, Any] = {f.__name__: f for f in (client, talk, talk_bytes, form, asgi, wsgi, access_log, block_of, heard)}
+NAMES["DOCS"] = DOCS

@@ -275,6 +275,8 @@ class Program:
 
     def repl(self, block: Block) -> None:
         """Run a session with Python's prompt."""
+        for text in block.words.get("before", []):
+            exec(self.compile(text, block), self.names)
         test = doctest.DocTestParser().get_doctest(block.text, self.names, block.where, str(block.page), block.line)
         output = io.StringIO()
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)

@@ -121,7 +121,7 @@ def pip(rest: list[str], where: str) -> None:
             for extra in (match[2] or "").split(","):
                 assert not extra or extra in extras, f"{where}: {match[1]} has no extra {extra}"
         else:
-            assert word.startswith("-") or re.match(r"^[\w.-]+(\[\w+\])?$", word), where
+            assert word.startswith(("-", "dist/")) or re.match(r"^[\w.-]+(\[\w+\])?$", word), where
     assert CORE in known
 
 

@@ -30,6 +30,8 @@ PAGES = pages()
 MOST_SKIPPED = 8
 """Blocks that nobody can try. More of them need a better test, not a greater number."""
 
+NGINX_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
 CHECKED_ELSEWHERE = {"js"}
 """Scripts are read by a browser: test_site.py."""
 
@@ -176,8 +178,9 @@ def nginx(block: Block, folder: Path) -> None:
     # certificates and the names of other hosts are those of the reader
     text = re.sub(r"(?m)^\s*ssl_certificate.*$", "", text).replace(" ssl;", ";")
     path = folder / "nginx.conf"
+    temporary = "".join(f"{name}_temp_path {folder}/{name};\n" for name in NGINX_FOLDERS)
     head = f"pid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
-    path.write_text(head + text, encoding="utf-8")
+    path.write_text(head + text.replace("http {", f"http {{\n{temporary}access_log off;\n", 1), encoding="utf-8")
     run = subprocess.run(
         [str(program), "-t", "-p", str(folder), "-c", str(path)], capture_output=True, text=True, timeout=PATIENCE
     )
