@@ -114,6 +114,21 @@ async def greet(request: Request, language: Literal["en", "de"]) -> str:
     return "hello"
 
 
+HOSTILE = "</p></script><img src=x onerror=\"hacked = 1\"><script>hacked = 1</script>{{7*7}}"
+
+
+@app.get("/files/<path:name>")
+@describe(
+    summary=HOSTILE,
+    description=HOSTILE,
+    tags=[HOSTILE],
+    operation_id='"><img src=x onerror="hacked = 1">',
+    responses={200: (HOSTILE, str)},
+)
+async def file(request: Request, name: str) -> str:
+    return name
+
+
 @app.get("/codes/<re:[a-z]{3}:code>/<path:rest>")
 @key
 async def code(request: Request, code: str, rest: str) -> dict[str, str]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib.util
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Literal, NewType, Optional
 
 import pytest
 from microdot import Microdot, Request, Response, URLPattern
+from microdot.auth import TokenAuth
 from microdot.login import Login
 from microdot.openapi import OpenAPI, describe, main, write
 from microdot.test_client import TestClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 HERE = Path(__file__).parent
+Name = NewType("Name", str)
 
 
 def check(document: dict[str, Any]) -> dict[str, Any]:
@@ -58,6 +62,7 @@ def test_operations(document: dict[str, Any]) -> None:
         ("/items/{number}", "get"): "get_item",
         ("/items/{number}", "delete"): "remove_item",
         ("/greeting/{language}", "get"): "greet",
+        ("/files/{name}", "get"): '"><img src=x onerror="hacked = 1">',
         ("/codes/{code}/{rest}", "get"): "code",
         ("/visits", "get"): "visits",
         ("/me", "get"): "me",
@@ -251,10 +256,14 @@ def test_names_that_are_there_for_the_type_checker_alone() -> None:
     assert document["paths"]["/"]["post"]["responses"]["200"] == {"description": "What the handler returns"}
 
 
-EXAMPLES = sorted(HERE.parents[2].glob("docs/examples/*/main.py"))
+ROOT = HERE.parents[2]
+# Every program there that has an application, whether it makes or imports it.
+EXAMPLES = sorted(
+    path for path in ROOT.glob("docs/examples/*/*.py") if re.search(r"(?m)^app\b|^from main import .*\bapp\b", path.read_text("utf-8"))
+)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=[path.parent.name for path in EXAMPLES])
+@pytest.mark.parametrize("path", EXAMPLES, ids=[f"{path.parent.name}/{path.name}" for path in EXAMPLES])
 def test_documents_of_the_examples(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(path.parent))
     monkeypatch.chdir(path.parent)
@@ -263,9 +272,21 @@ def test_documents_of_the_examples(path: Path, monkeypatch: pytest.MonkeyPatch) 
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "openapi_example", module)
     monkeypatch.setattr(Response, "default_content_type", Response.default_content_type)  # some set it
-    spec.loader.exec_module(module)
-    document = check(OpenAPI().document(module.app))
-    assert sum(map(len, document["paths"].values())) >= 2
+    before = set(sys.modules)
+    try:
+        spec.loader.exec_module(module)
+        document = check(OpenAPI().document(module.app))
+    finally:
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(str(path.parent)):
+                del sys.modules[name]  # another example has one of that name
+    assert sum(map(len, document["paths"].values())) >= 1
+
+
+def test_the_examples_are_found() -> None:
+    found = {path.parent.name for path in EXAMPLES}
+    programs = {path.parent.name for path in ROOT.glob("docs/examples/*/main.py")}
+    assert programs and found >= programs
 
 
 async def test_it_is_served_and_follows_the_routes() -> None:
@@ -285,11 +306,117 @@ async def test_it_is_served_and_follows_the_routes() -> None:
     assert page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     text = page.text or ""
-    assert 'data-document="/openapi.json"' in text and "Shop" not in text
-    # No resource of another host: there is no URL in it at all.
+    assert 'data-document="openapi.json"' in text and "Shop" not in text
+    # No resource of another host: there is no URL in it at all, and none could be loaded.
     assert "//" not in text.replace("<!doctype html>", "").replace("'//'", "")
+    policy = page.headers["Content-Security-Policy"]
+    assert "connect-src 'self';" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    elsewhere = OpenAPI(servers=["https://b.example:8443/v1", "/v2"])
+    assert "connect-src &#x27;self&#x27; https://b.example:8443;" in elsewhere.html()
     quoted = OpenAPI().html('/a"><script>')
-    assert 'data-document="/a&quot;><script>"' in quoted
+    assert 'data-document="/a&quot;&gt;&lt;script&gt;"' in quoted
+    # Wherever both lie, and whatever a proxy puts in front of that.
+    for path, where, link in (
+        ("/openapi.json", "/docs", "openapi.json"),
+        ("/api/v1.json", "/docs", "api/v1.json"),
+        ("/openapi.json", "/api/docs", "../openapi.json"),
+        ("/api/openapi.json", "/api/docs/", "../openapi.json"),
+        ("/openapi.json", None, "openapi.json"),
+    ):
+        assert f'data-document="{link}"' in OpenAPI(path=path, page=where).html(), (path, where)
+
+
+async def test_a_sub_application_describes_itself() -> None:
+    """One that brings its own document along: only what is below its prefix, whatever else there is."""
+    api = Microdot()
+    api.install(OpenAPI("Part"))
+    inner = Microdot()
+
+    @inner.get("/<int:n>")
+    async def get(request: Request, n: int) -> str:
+        return "x"
+
+    @api.get("/things")
+    async def things(request: Request) -> str:
+        return "x"
+
+    api.mount(inner, "/inner")
+    app = Microdot()
+    app.install(OpenAPI("All"))
+
+    @app.get("/apiary")
+    async def apiary(request: Request) -> str:
+        return "x"
+
+    app.mount(api, "/api")
+    client = TestClient(app)
+    part = check((await client.get("/api/openapi.json")).json)
+    assert part["info"]["title"] == "Part" and sorted(part["paths"]) == ["/api/inner/{n}", "/api/things"]
+    whole = check((await client.get("/openapi.json")).json)
+    assert whole["info"]["title"] == "All" and sorted(whole["paths"]) == ["/api/inner/{n}", "/api/things", "/apiary"]
+    assert 'data-document="openapi.json"' in ((await client.get("/api/docs")).text or "")
+
+    @app.get("/api/later")
+    async def later(request: Request) -> str:
+        return "x"
+
+    assert "/api/later" in (await client.get("/api/openapi.json")).json["paths"]
+    # By itself it has no prefix.
+    assert sorted((await TestClient(api).get("/openapi.json")).json["paths"]) == ["/inner/{n}", "/things"]
+
+
+def test_odd_patterns_and_handlers() -> None:
+    app = Microdot()
+
+    class Handler:
+        """Not this."""
+
+        async def __call__(self, request: Request, n: str) -> dict[str, int]:
+            """Do it."""
+            return {}
+
+        async def method(self, request: Request) -> Name:
+            """Do that."""
+            return Name("x")
+
+    async def either(which: int, request: Request) -> Literal["a", "b"]:
+        """Tell which."""
+        return "a"
+
+    app.get("/{braces}/<path:rest>/{end")(Handler())
+    app.get("/method")(Handler().method)
+    app.get("/partial")(functools.partial(either, 1))
+    app.get("/")(lambda request: "x")
+    document = check(OpenAPI().document(app))
+    assert sorted(document["paths"]) == ["/", "/%7Bbraces%7D/{rest}/%7Bend", "/method", "/partial"]
+    operations = {path: item["get"] for path, item in document["paths"].items()}
+    odd = operations["/%7Bbraces%7D/{rest}/%7Bend"]
+    assert odd["summary"] == "Do it." and [p["name"] for p in odd["parameters"]] == ["rest"]
+    assert "application/json" in odd["responses"]["200"]["content"]
+    assert operations["/method"]["summary"] == "Do that."
+    assert operations["/method"]["responses"]["200"]["content"] == {"text/plain": {"schema": {"type": "string"}}}
+    assert operations["/partial"]["summary"] == "Tell which."
+    assert operations["/partial"]["responses"]["200"]["content"] == {"text/plain": {"schema": {"enum": ["a", "b"]}}}
+
+
+def test_refusals_have_the_status_that_they_have() -> None:
+    app = Microdot()
+    login = Login()
+    token = TokenAuth(error_status=403)
+
+    @app.get("/private")
+    @login
+    async def private(request: Request) -> str:
+        return "x"
+
+    @app.get("/token")
+    @token
+    async def with_token(request: Request) -> str:
+        return "x"
+
+    document = check(OpenAPI().document(app))
+    assert sorted(document["paths"]["/private"]["get"]["responses"]) == ["200", "302", "default"]
+    assert sorted(document["paths"]["/token"]["get"]["responses"]) == ["200", "403", "default"]
 
 
 async def test_files_for_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

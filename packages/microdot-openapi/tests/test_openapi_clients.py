@@ -94,13 +94,28 @@ async def test_a_request_tried_from_the_page(base: str) -> None:
         await adding.get_by_role("button", name="Send").click()
         await adding.locator("form > pre").filter(has_text="fork").wait_for()
         assert "201 Created" in await adding.locator("form > pre").inner_text()
-        assert errors == [] and all(url.startswith(base) for url in asked)
+        # Texts of the document are texts: nothing in them is HTML or runs.
+        hostile = page.locator("details", has_text="hacked")
+        assert await page.evaluate("window.hacked") is None
+        assert await page.locator("script").count() == 1 and await page.locator("img").count() == 0
+        assert "<img src=x onerror=" in await hostile.locator("summary").inner_text()
+        # Slashes of a path stay, everything else is encoded.
+        await hostile.locator("summary").click()
+        await hostile.locator("input").fill("a/b c?d")
+        await hostile.get_by_role("button", name="Send").click()
+        await hostile.locator("form > pre").filter(has_text="a/b%20c%3Fd").wait_for()
+        # Nothing may be loaded or asked of another host.
+        outside = "fetch('http://localhost:1/').then(() => 'asked', error => String(error))"
+        assert "TypeError" in await page.evaluate(outside)
+        assert [error for error in errors if "connect-src" not in error and "Content Security Policy" not in error] == []
+        assert len(errors) >= 1 and all(url.startswith(base) for url in asked)
 
 
 def examples() -> list[str]:
     root = HERE.parents[2]
     pages = (root / "packages/microdot-openapi/README.md", root / "docs/guide/openapi.md")
-    return [code for page in pages for code in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
+    blocks = [code for page in pages for code in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
+    return [code for code in blocks if "app.install(OpenAPI(" in code]
 
 
 @pytest.mark.parametrize("source", examples())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
+from html import escape
+from urllib.parse import urlsplit
 
 _SCRIPT = r"""
 'use strict';
@@ -51,7 +54,10 @@ const send = async (path, method, operation, form, output) => {
   const headers = {};
   for (const parameter of operation.parameters || []) {
     const value = values.get(parameter.in + ' ' + parameter.name);
-    if (parameter.in === 'path') path = path.replace('{' + parameter.name + '}', encodeURIComponent(value));
+    if (parameter.in === 'path') {
+      const parts = parameter['x-slashes'] ? value.split('/') : [value];
+      path = path.replace('{' + parameter.name + '}', () => parts.map(encodeURIComponent).join('/'));
+    }
     else if (value && parameter.in === 'query') query.append(parameter.name, value);
     else if (value && parameter.in === 'header') headers[parameter.name] = value;
   }
@@ -186,17 +192,26 @@ def _hash(text: str) -> str:
     return "'sha256-%s'" % base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-#: What the page may do: run its own script, and ask.
-_POLICY = "default-src 'none'; script-src %s; style-src %s; connect-src *; base-uri 'none'; form-action 'none'" % (
-    _hash(_SCRIPT),
-    _hash(_STYLE),
-)
-CONTENT_SECURITY_POLICY = _POLICY + "; frame-ancestors 'none'"
+def content_security_policy(servers: Iterable[str] = ()) -> str:
+    """Return what the page may do: run its own script, and ask its own host and those of `servers`."""
+    origins = {f"{url.scheme}://{url.netloc}" for url in map(urlsplit, servers) if url.netloc}
+    return (
+        f"default-src 'none'; script-src {_hash(_SCRIPT)}; style-src {_hash(_STYLE)}; "
+        f"connect-src 'self'{''.join(' ' + origin for origin in sorted(origins))}; base-uri 'none'; form-action 'none'"
+    )
 
-PAGE = (
-    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>API</title>'
-    '<meta name="viewport" content="width=device-width">'
-    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    f"<style>{_STYLE}</style></head>\n"
-    f'<body><main data-document="{{document}}"></main>\n<script>{_SCRIPT}</script></body></html>\n'
-)
+
+def page(document: str, servers: Iterable[str] = ()) -> str:
+    """Return the page.
+
+    Args:
+        document: the URL of the document.
+        servers: other places that the page may ask.
+    """
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>API</title>'
+        '<meta name="viewport" content="width=device-width">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(content_security_policy(servers))}">'
+        f"<style>{_STYLE}</style></head>\n"
+        f'<body><main data-document="{escape(document)}"></main>\n<script>{_SCRIPT}</script></body></html>\n'
+    )

@@ -14,21 +14,24 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import functools
 import gzip
 import importlib
 import inspect
 import json
+import posixpath
 import re
 import sys
 import types
 import typing
 import uuid
+import weakref
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from microdot import Microdot, Request, Response, URLPattern
-from microdot._openapi_page import CONTENT_SECURITY_POLICY, PAGE
+from microdot._openapi_page import content_security_policy, page
 
 if typing.TYPE_CHECKING:
     from microdot.app import Route
@@ -114,7 +117,8 @@ class OpenAPI:
         self.page = page
         self.servers = list(servers)
         self.security_schemes = dict(security_schemes or {})
-        self._documents: dict[int, bytes] = {}
+        # By application, which several may share this object, and by what its documents are limited to.
+        self._documents: weakref.WeakKeyDictionary[Microdot, dict[str, bytes]] = weakref.WeakKeyDictionary()
 
     def setup(self, app: Microdot) -> None:
         """Describe an application; one object may be set up on several."""
@@ -127,16 +131,18 @@ class OpenAPI:
     @describe(hidden=True)
     async def serve_document(self, request: Request) -> Response:
         """Answer with the document: this is a handler."""
-        app = request.app
-        data = self._documents.get(id(app))
+        documents = self._documents.setdefault(request.app, {})
+        data = documents.get(request.url_prefix)
         if data is None:
-            data = self._documents[id(app)] = json.dumps(self.document(app)).encode()
-        return Response(data, headers={"Content-Type": "application/json"})
+            document = self.document(request.app, request.url_prefix)
+            data = documents[request.url_prefix] = json.dumps(document).encode()
+        return Response(data, headers={"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"})
 
     @describe(hidden=True)
     async def serve_page(self, request: Request) -> Response:
         """Answer with the page: this is a handler."""
-        headers = {"Content-Type": "text/html; charset=UTF-8", "Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        policy = content_security_policy(self.servers) + "; frame-ancestors 'none'"  # this one counts in a header only
+        headers = {"Content-Type": "text/html; charset=UTF-8", "Content-Security-Policy": policy}
         return Response(self.html(), headers=headers)
 
     def html(self, document: str | None = None) -> str:
@@ -145,23 +151,28 @@ class OpenAPI:
         Args:
             document: the URL of the document, by default where this object serves it.
         """
-        # In an attribute: only these could end it.
-        url = (document or self.path or "openapi.json").replace("&", "&amp;").replace('"', "&quot;")
-        return PAGE.replace("{document}", url)
+        if document is None:
+            # Relative, because a proxy may have put both below some prefix, and `mount()` too.
+            document = posixpath.relpath(self.path or "/openapi.json", posixpath.dirname(self.page or "/"))
+        return page(document, self.servers)
 
-    def document(self, app: Microdot) -> dict[str, Any]:
+    def document(self, app: Microdot, url_prefix: str = "") -> dict[str, Any]:
         """Return the document of an application as it is now.
+
+        Args:
+            app: the application.
+            url_prefix: only what is below it is described: what a sub-application that has such a document was mounted at.
 
         Raises:
             TypeError: something in a description is no type.
         """
-        return _Document(self, app).result
+        return _Document(self, app, url_prefix).result
 
 
 class _Document:
     """One document while it is made."""
 
-    def __init__(self, api: OpenAPI, app: Microdot) -> None:
+    def __init__(self, api: OpenAPI, app: Microdot, url_prefix: str) -> None:
         self.schemas: dict[str, Any] = {}
         self.schemes: dict[str, Any] = {}
         self.known = dict(api.security_schemes)
@@ -171,6 +182,8 @@ class _Document:
         shapes: dict[str, str] = {}
         for route in app.routes:
             if _described(route.handler).get("hidden"):
+                continue
+            if url_prefix and not (route.pattern + "/").startswith(url_prefix + "/"):
                 continue
             path, names = _template(route)
             # Paths that differ only in the names of their parameters are the same one (4.8.8.2).
@@ -195,7 +208,7 @@ class _Document:
     def _operation(self, route: Route, names: dict[str, str], renamed: dict[str, str], method: str) -> dict[str, Any]:
         handler = route.handler
         said = _described(handler)
-        function = inspect.unwrap(handler)
+        function = _function(handler)
         hints = _hints(function)
         head, _, rest = (inspect.getdoc(function) or "").partition("\n")
         name = str(said.get("operation_id") or getattr(function, "__name__", "operation"))
@@ -207,10 +220,12 @@ class _Document:
             "deprecated": said.get("deprecated", False),
         }
         operation = {name: value for name, value in operation.items() if value}
-        parameters = [
-            {"name": renamed[name], "in": "path", "required": True, "schema": self._path_schema(kind, hints.get(name))}
-            for name, kind in names.items()
-        ]
+        parameters: list[dict[str, Any]] = []
+        for name, kind in names.items():
+            schema = self._path_schema(kind, hints.get(name))
+            parameters.append({"name": renamed[name], "in": "path", "required": True, "schema": schema})
+            if kind == "path":
+                parameters[-1]["x-slashes"] = True  # for the page: OpenAPI 3.1 cannot say that they stay
         for name, tp in said.get("query", {}).items():
             optional = types.NoneType in typing.get_args(tp)
             schema = self.schema(_without_none(tp) if optional else tp)
@@ -225,9 +240,11 @@ class _Document:
             result = hints.get("return", Any)
             responses["204" if result is types.NoneType else "200"] = self._response(200, result)
         security = said.get("security")
-        found = self._security(handler)
+        found, refusals = self._security(handler)
         if security is None and found:
             security = found
+        else:
+            refusals = {"401": "Nobody is logged in, or the credentials are wrong"}
         if security is not None:
             operation["security"] = [{one: []} if isinstance(one, str) else one for one in security]
             for requirement in operation["security"]:
@@ -237,7 +254,8 @@ class _Document:
                             raise ValueError("openapi: there is no security scheme '%s': give it to OpenAPI()" % name)
                         self.schemes[name] = self.known[name]
             if {} not in operation["security"] and operation["security"]:
-                responses.setdefault("401", self._response(401, "Nobody is logged in, or the credentials are wrong"))
+                for status, text in refusals.items():
+                    responses.setdefault(status, self._response(status, text))
         responses.setdefault("default", self._response(500, "An error"))
         operation["responses"] = responses
         return operation
@@ -286,9 +304,10 @@ class _Document:
             return {"application/json": {"schema": what}}
         content: dict[str, Any] = {}
         unions: dict[str, list[Any]] = {}
-        for tp in typing.get_args(what) if _is_union(what) else (what,):
+        what = _plain(what)
+        for tp in map(_plain, typing.get_args(what)) if _is_union(what) else (what,):
             if typing.get_origin(tp) is tuple and tp is not tuple:
-                tp = typing.get_args(tp)[0]  # body, status, headers
+                tp = _plain(typing.get_args(tp)[0])  # body, status, headers
             origin = typing.get_origin(tp) or tp
             if tp in (Any, object, None, types.NoneType, inspect.Signature.empty) or origin is tuple or tp is int:
                 continue
@@ -296,6 +315,8 @@ class _Document:
                 continue
             if tp is str or isinstance(origin, type) and issubclass(origin, (Iterator, AsyncIterable)):
                 content[Response.default_content_type] = {"schema": {"type": "string"}}
+            elif origin is typing.Literal and all(isinstance(value, str) for value in typing.get_args(tp)):
+                content[Response.default_content_type] = {"schema": self.schema(tp)}
             elif tp is bytes:
                 content[Response.default_content_type] = {"schema": {}}
             else:
@@ -304,10 +325,11 @@ class _Document:
             content[name] = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
         return content
 
-    def _security(self, handler: Any) -> list[dict[str, list[str]]]:
-        """Return what the decorators of a handler ask for, and remember the schemes."""
+    def _security(self, handler: Any) -> tuple[list[dict[str, list[str]]], dict[str, str]]:
+        """Return what the decorators of a handler ask for, and how they refuse; remember the schemes."""
         auth: Any = sys.modules.get("microdot.auth")
         needed: dict[str, list[str]] = {}
+        refusals: dict[str, str] = {}
         optional = True
         function = handler
         while function is not None:
@@ -319,15 +341,18 @@ class _Document:
                     self.schemes[name] = scheme
                     needed[name] = []
                     optional = optional and bool(cells.get("optional"))
+                    refusals[str(value.error_status)] = "Nobody is logged in, or the credentials are wrong"
             if module in ("microdot.session", "microdot.login"):
                 self.schemes["session"] = {"type": "apiKey", "in": "cookie", "name": "session"}
                 needed["session"] = []
                 # Who has no session gets a new one; who is not logged in does not get in.
                 optional = optional and module == "microdot.session"
+                if module == "microdot.login":
+                    refusals["302"] = "Nobody is logged in: to the login page"
             function = getattr(function, "__wrapped__", None)
         if not needed:
-            return []
-        return [{}, needed] if optional else [needed]
+            return [], {}
+        return ([{}, needed] if optional else [needed]), refusals
 
     def schema(self, tp: Any) -> dict[str, Any]:
         """Return the JSON Schema of a type.
@@ -337,6 +362,7 @@ class _Document:
         """
         if isinstance(tp, dict):
             return tp
+        tp = _plain(tp)
         if tp in (Any, object, inspect.Signature.empty):
             return {}
         if tp is None or tp is types.NoneType:
@@ -445,6 +471,13 @@ def _merge(operation: dict[str, Any], other: dict[str, Any]) -> None:
         operation["security"] = security + [one for one in other.get("security", [{}]) if one not in security]
 
 
+def _plain(tp: Any) -> Any:
+    """Return what a `type` statement or NewType gives another name."""
+    while hasattr(tp, "__supertype__") or type(tp).__name__ == "TypeAliasType":
+        tp = tp.__supertype__ if hasattr(tp, "__supertype__") else tp.__value__
+    return tp
+
+
 def _is_union(tp: Any) -> bool:
     return typing.get_origin(tp) in (typing.Union, types.UnionType)
 
@@ -466,6 +499,16 @@ def _described(handler: Any) -> dict[str, Any]:
             return said
         handler = getattr(handler, "__wrapped__", None)
     return {}
+
+
+def _function(handler: Any) -> Any:
+    """Return the function behind decorators, `functools.partial` and objects that can be called."""
+    handler = inspect.unwrap(handler)
+    while isinstance(handler, functools.partial):
+        handler = inspect.unwrap(handler.func)
+    if not inspect.isroutine(handler) and not isinstance(handler, type):
+        handler = inspect.unwrap(type(handler).__call__)
+    return handler
 
 
 def _hints(thing: Any) -> dict[str, Any]:
@@ -510,17 +553,19 @@ def _auth_scheme(auth: Any, value: Any) -> tuple[str, dict[str, Any]]:
 
 def _template(route: Route) -> tuple[str, dict[str, str]]:
     """Return the path template of a route, and the types of its parameters by name."""
-    if route.segments is None:
-        return route.literal, {}
     names = {}
     parts = []
-    for segment in route.segments:
+    for segment in route.segments or ():
         if isinstance(segment, str):
-            parts.append(segment)
+            parts.append(_literal(segment))
         else:
             names[segment[0]] = segment[1]
             parts.append("{%s}" % segment[0])
-    return route.literal + "/".join(parts), names
+    return _literal(route.literal) + "/".join(parts), names
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "%7B").replace("}", "%7D")  # braces of its own would be a parameter (4.8.8.2)
 
 
 def write(app: Microdot, api: OpenAPI, folder: str | Path) -> list[Path]:
