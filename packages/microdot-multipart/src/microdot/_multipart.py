@@ -1,4 +1,4 @@
-"""What CPython does its own way for microdot.multipart: larger blocks, all kinds of paths, `getlist()` of forms.
+"""What CPython does its own way for microdot.multipart: larger blocks and forms, all kinds of paths, `getlist()` of forms.
 
 A board never gets this file, and `multipart.py`, which imports it at its end, works without it.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from . import multipart
 
 multipart.FormDataIter.buffer_size = 65536  # small blocks would cost most of the time
+multipart.FormDataIter.max_form = 65536
 multipart.FileUpload.folder = gettempdir() + os.sep
 
 _save = multipart.FileUpload.save

@@ -130,9 +130,8 @@ class FileUpload:
     folder = ""
 
     _file: "Any" = None
-    if TYPE_CHECKING:
-        #: Path of the temporary file that `copy()` has made.
-        name: Any
+    #: Path of the temporary file that `copy()` has made.
+    name: "Any" = None
 
     def __init__(self, filename: str, content_type: "str | None", read: "Callable[[int], Any] | None") -> None:
         self.filename = filename
@@ -223,7 +222,9 @@ class FileUpload:
         if self._file:
             self._file.close()
             self._file = None
+        if self.name:
             os.remove(self.name)
+            self.name = None
 
 
 class FormDataIter:
@@ -247,8 +248,9 @@ class FormDataIter:
     max_header = 2048
     #: Bytes of one field (413).
     max_field = 16384
-    #: Bytes of all fields of a form (413). The whole body is limited by `Request.max_content_length`.
-    max_form = 65536
+    #: Bytes of all fields of a form and of all names (413); on CPython 65536. The whole body is limited by
+    #: `Request.max_content_length`.
+    max_form = 16384
 
     _file: "FileUpload | None" = None
 
@@ -286,6 +288,7 @@ class FormDataIter:
             name, filename, content_type = part
             # The limits count down.
             self.max_parts -= 1
+            self.max_form -= len(name)
             data = b""
             while True:
                 if self.max_parts < 0 or self.max_form < 0 or len(data) > self.max_field:
@@ -318,6 +321,7 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
         form = FormData()
         files = FormData()
         every = MultiDict()
+        uploads = []
         try:
             async for name, value in FormDataIter(request):
                 every[name] = value
@@ -325,6 +329,7 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
                     form[name] = value
                 else:
                     files[name] = value
+                    uploads.append(value)
                     await value.copy()
             if every:
                 request.form = form
@@ -332,10 +337,8 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
                 request.form_data = every  # type: ignore[attr-defined]
             return await invoke_handler(f, request, *args, **kwargs)
         finally:
-            for name in every:  # also when the form breaks off after some
-                for value in every.getlist(name):
-                    if not isinstance(value, str):
-                        await value.close()
+            for value in uploads:  # also when the form breaks off after some
+                await value.close()
 
     return wrapper
 
