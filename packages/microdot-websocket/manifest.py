@@ -10,6 +10,7 @@ require("microdot-core", library="microdot")
 package(
     "microdot",
     files=(
+        "_websocket.py",
         "websocket.py",
     ),
     base_path="src",

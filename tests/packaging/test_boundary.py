@@ -33,8 +33,6 @@ MORE_REQUEST_ATTRIBUTES = {
     "microdot-asgi": {"connection"},
     "microdot-test-client": {"connection"},
     "microdot-wsgi": {"connection"},
-    # It drops them while a connection lasts.
-    "microdot-websocket": {"headers"},
 }
 """What some packages may assign or delete besides. Attributes that the core does not have are everybody's."""
 

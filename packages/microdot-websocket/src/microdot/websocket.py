@@ -1,84 +1,49 @@
 """WebSocket (RFC 6455) on every host.
 
-`Frames` is the protocol alone: bytes in, pieces of messages out, no sockets. `WebSocket` is the connection that a handler
-gets: it reads and writes through the channel of `request.upgrade()`, which carries bytes on the native server and whole
-messages where the host frames them itself (ASGI, the test client).
+`_frames()` reads the frames of a client out of the buffer of its connection, and answers control frames. It is a
+generator that stops where it needs more bytes, so it keeps its place when a handler gives up waiting. A handler that
+receives drives it and waits for the bytes by itself; for one that does not, the server's sweeper does so four times a
+second (`_look()`), which also sends the pings of section 5.5.2 and ends the handler when the peer has gone. There is no
+task and no buffer besides the connection's own.
 
-A handler that waits in `receive()` reads the connection itself, so an idle client holds nothing but that wait. When nobody
-receives for a second, a task of the WebSocket reads in its place: it answers pings, and tells the handler when the peer
-goes. One ticker for all WebSockets of a server starts those tasks and sends the pings of section 5.5.2.
+What few programs use is in `_websocket.py`: refusals, pieces and fragments of messages, text that is not ASCII, hosts that
+frame messages themselves.
 """
 
-from asyncio import CancelledError, create_task, current_task, sleep
+from asyncio import sleep
 
-from .helpers import wraps
-from .http import HTTPException, Request, Response, const
+from .channel import field, upgrade
+from .http import Request, Response, const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
     from typing import Any
 
-_READ = const(65536)  # bytes per read; a board's server gives 512 at most
 _JOIN = const(8192)  # a longer payload is written apart from its header, so that it is not copied
 _LINGER = const(1)  # seconds for the peer to answer our Close
 
-_TEXT = const(1)
-_BINARY = const(2)
-_CLOSE = const(8)
-_PING = const(9)
-_PONG = const(10)
-
 try:
-    from ._websocket_cpython import check_utf8, unmask  # in C; never on boards
+    from ._websocket_cpython import is_ascii, unmask, wraps  # never on boards
 except ImportError:
+    wraps = None  # type: ignore[assignment]  # functions of boards have no names to keep
 
-    def unmask(data: bytes, mask: bytes) -> "bytes | bytearray":
-        """Take the mask off (5.3), in place but for the one copy that the received bytes need."""
-        buffer = bytearray(data)
-        for i in range(len(buffer)):
-            buffer[i] ^= mask[i & 3]
-        return buffer
+    def is_ascii(data: "bytes | bytearray") -> bool:
+        """Tell whether all bytes are ASCII."""
+        return max(data) < 128  # a loop in C
 
-    def check_utf8(data: "bytes | bytearray", rest: bytes) -> bytes:
-        """Check a piece of a text; decode() of boards takes overlong forms, surrogates and more than U+10FFFF.
+    def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
+        """Take the mask off (5.3).
 
         Args:
-            data: the piece.
-            rest: what the call for the piece before returned.
-
-        Returns:
-            the incomplete character at the end.
-
-        Raises:
-            ValueError: it is not UTF-8 (RFC 3629).
+            data: a piece of the payload.
+            mask: the mask.
+            at: where in the payload it begins.
         """
-        if rest:
-            data = rest + data
-        end = len(data)
-        if not end or max(data) < 128:  # a loop in C
-            return b""
-        i = 0
-        while i < end:
-            start = i
-            c = data[i]
-            i += 1
-            if c < 128:
-                continue
-            if not 0xC2 <= c < 0xF5:
-                raise ValueError
-            # The first continuation byte rules out overlong forms, surrogates and what lies beyond Unicode.
-            low = 0xA0 if c == 0xE0 else 0x90 if c == 0xF0 else 128
-            high = 0x9F if c == 0xED else 0x8F if c == 0xF4 else 191
-            for _ in range(1 if c < 0xE0 else 2 if c < 0xF0 else 3):
-                if i == end:
-                    return bytes(data[start:])
-                if not low <= data[i] <= high:
-                    raise ValueError
-                low = 128
-                high = 191
-                i += 1
-        return b""
+        buffer = bytearray(data)
+        for i in range(len(buffer)):
+            buffer[i] ^= mask[(i + at) & 3]
+        return buffer
 
 
 class WebSocketError(OSError):
@@ -94,136 +59,7 @@ class WebSocketError(OSError):
         self.code = code
 
 
-def _header(first: int, n: int) -> bytes:
-    if n < 126:
-        return bytes((first, n))
-    if n < 65536:
-        return bytes((first, 126, n >> 8, n & 255))
-    return bytes((first, 127)) + n.to_bytes(8, "big")
-
-
-def _is_code(code: int) -> bool:
-    # 7.4 and IANA's registry: what may stand in a Close frame.
-    return 1000 <= code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
-
-
-class Frames:
-    """The frames of a client, out of bytes that come in any pieces.
-
-    Attributes:
-        left: bytes of the present frame that have not come yet; known when its first piece is there.
-    """
-
-    left = 0
-    _data = b""  # received and not yet used
-    _mask = b""
-    _fin = True  # the present frame is its message's last
-    _opcode = 0  # of the message under way, 0: none is
-    _inside = False  # a data frame has begun and has not ended
-    _rest = b""  # the incomplete character at the end of a piece of text
-    _broken = False  # nothing that follows has a meaning
-
-    def feed(self, data: bytes) -> None:
-        """Add bytes that have come."""
-        self._data = self._data + data if self._data else data
-
-    def next(self) -> "tuple[int, bytes | bytearray, bool] | None":
-        """Return the next piece of a message or the next control frame; None when more bytes are needed.
-
-        Returns:
-            opcode (of a message: TEXT or BINARY, whichever frame the piece is from), payload, and whether the message
-            ends with it. The first piece of a frame may be empty, and comes as soon as the frame's length is known.
-
-        Raises:
-            WebSocketError: the client broke the protocol; its code is what the Close frame should say.
-        """
-        data = self._data
-        if self._broken:
-            self._data = b""
-            return None
-        start = 0
-        if not self._inside:
-            if len(data) < 2:
-                return None
-            first = data[0]
-            opcode = first & 15
-            length = data[1] - 128
-            start = 6
-            # 5.1: a client masks. 5.2: no extension was agreed on, so no reserved bit. 5.5: control frames are whole and short.
-            if (
-                length < 0
-                or first & 0x70
-                or (opcode > 10 or first < 128 or length > 125 if opcode > 7 else opcode > 2 or (opcode == 0) != (self._opcode > 0))
-            ):
-                self._fail(1002)
-            if length > 125:
-                start = 8 if length == 126 else 14
-                if len(data) < start - 4:
-                    return None
-                length = int.from_bytes(data[2 : start - 4], "big")
-                # 5.2: the shortest form must be used, and the highest bit is 0.
-                if length < (126 if start == 8 else 65536) or length >> 63:
-                    self._fail(1002)
-            if len(data) < start:
-                return None
-            mask = data[start - 4 : start]
-            if opcode > 7:
-                end = start + length
-                if len(data) < end:
-                    return None
-                self._data = data[end:]
-                payload = unmask(data[start:end], mask)
-                if opcode == _CLOSE and payload:
-                    if length < 2 or not _is_code(payload[0] << 8 | payload[1]):
-                        self._fail(1002)
-                    self._check(payload[2:], b"", True)
-                return opcode, payload, True
-            self._inside = True
-            self._fin = first > 127
-            self._mask = mask
-            self.left = length
-            if opcode:
-                self._opcode = opcode
-        elif not data:
-            return None
-        end = min(start + self.left, len(data))  # a slice takes no end beyond a machine word on boards
-        piece = data[start:end]
-        self._data = data[end:]
-        n = len(piece)
-        self.left -= n
-        mask = self._mask
-        if n:
-            piece = unmask(piece, mask)  # type: ignore[assignment]
-            n &= 3
-            if n and self.left:
-                self._mask = mask[n:] + mask[:n]
-        opcode = self._opcode
-        final = False
-        if not self.left:
-            self._inside = False
-            if self._fin:
-                final = True
-                self._opcode = 0
-        if opcode == _TEXT:
-            self._rest = self._check(piece, self._rest, final)
-        return opcode, piece, final
-
-    def _check(self, data: "bytes | bytearray", rest: bytes, final: bool) -> bytes:
-        try:
-            rest = check_utf8(data, rest)
-            if not rest or not final:
-                return rest
-        except ValueError:
-            pass
-        self._fail(1007)
-        return rest
-
-    def _fail(self, code: int) -> None:
-        self._broken = True
-        raise WebSocketError("Websocket protocol error", code)
-
-
-class WebSocket(Frames):
+class WebSocket:
     """A WebSocket connection.
 
     Settings are class attributes; assign them here for all, or give them to `with_websocket()` for one route.
@@ -248,10 +84,10 @@ class WebSocket(Frames):
 
     #: The longest message that `receive()` takes, in bytes; -1: `Request.max_body_length`, 0: no limit.
     max_message_length = -1
-    #: Seconds without a byte after which the peer is sent a ping; 0: never.
-    ping_interval = 20
+    #: Seconds without a frame after which the peer is sent a ping; 0: never.
+    ping_interval: float = 20
     #: Seconds in which it has to answer, or is taken for gone.
-    ping_timeout = 20
+    ping_timeout: float = 20
     #: Origins whose pages may connect, such as `("https://example.com",)`; None: those of the request's own host; "*": all.
     origins: "Sequence[str] | None" = None
     #: The subprotocols that the server speaks, the best first.
@@ -259,27 +95,47 @@ class WebSocket(Frames):
 
     closed = False
     close_code: "int | None" = None
-    close_reason = ""
-    subprotocol: "str | None" = None
-    opcode = 0
 
-    _channel: "Any" = None
-    _task: "Any" = None  # the handler's, to cancel when the peer has gone
-    _reader: "Any" = None  # the task that reads
-    _owner: "Any" = None  # the task that is sending a message in fragments
-    _writing = False
-    _waiting = False  # for the one who reads
-    _change: "Any" = None  # the event that other readers and writers wait for
-    _parked: "Any" = None  # a piece that was read ahead of the handler
-    _message: "bytearray | None" = None  # what receive() has of a message
-    _unsent: "Any" = None  # fragments, where the host sends whole messages
-    _ended = False  # readinto() has given the last piece of a message
+    _link: "Any" = None  # the server's side of the connection: bytes in its buffer, `write()`, `fill()`, `flush()`
+    _steps: "Any" = None  # what reads the peer's frames; None: nothing that it still sends has a meaning
+    _pieces = False  # readinto() asks for pieces of messages
+    _open = False  # a data frame has begun, and waits for somebody who receives
+    _busy = False  # somebody waits for bytes
+    _full = 0  # 1: the peer has to take what was written before more is, 2: and somebody waits for that
+    _sender: "Any" = None  # the task that is sending a message in fragments
     _over = False  # the peer will send no more
-    _lost = False  # readers were cancelled because the peer has gone
-    _age = 0  # seconds since its last byte
+
+    if TYPE_CHECKING:
+        close_reason: str
+        subprotocol: str | None
+        opcode: int
+        _rest: Any  # what readinto() has not given yet
+
+        async def readinto(self, buffer: bytearray | memoryview) -> int:
+            """Receive the next piece of a message of any length into `buffer`.
+
+            Text comes as UTF-8, and its pieces may end within a character. `opcode` tells which it is.
+
+            Returns:
+                how many bytes; 0 at the end of the message.
+
+            Raises:
+                WebSocketError: the connection has ended.
+            """
+
+        async def ping(self, data: bytes = b"") -> None:
+            """Send a ping (5.5.2); the answer shows in nothing but that the connection stays."""
+
+        def _process_websocket_frame(self, opcode: int, payload: Any) -> tuple[int | None, Any]:
+            """Return the opcode to answer with, or None, and the message or what to answer: for existing programs."""
 
     def __init__(self, request: "Request") -> None:
         self.request = request
+
+    def __getattr__(self, name: str) -> "Any":
+        from ._websocket import attribute
+
+        return attribute(self, name)
 
     async def handshake(self) -> None:
         """Check the client's handshake (4.2.1) and answer it.
@@ -287,148 +143,199 @@ class WebSocket(Frames):
         Raises:
             HTTPException: 400 it is none, 403 the origin is not allowed, 426 for a version other than 13.
         """
-        request = self.request
-        get = request.headers.get
-        key = get("Sec-WebSocket-Key", "")
-        # ASGI servers have checked the handshake; in HTTP/2 it looks different.
-        if not getattr(request.connection, "accepted", False):
-            if (
-                request.method != "GET"
-                or request.http_version[-3:] != "1.1"
-                or "websocket" not in _tokens(get("Upgrade", "").lower())
-                or "upgrade" not in _tokens(get("Connection", "").lower())
-                or not _is_key(key)
-            ):
-                raise HTTPException(400)
-            if get("Sec-WebSocket-Version") != "13":
-                raise HTTPException(426, None, {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
-        # 10.2: browsers send cookies along with the handshakes of any page, so others' pages are to be kept out.
-        origin = get("Origin")
-        allowed = self.origins
-        if origin and allowed != "*":
-            if (
-                origin not in allowed
-                if allowed is not None
-                else origin.partition("://")[2].lower() != get("Host", "").lower()
-            ):
-                raise HTTPException(403)
-        from binascii import b2a_base64
+        from binascii import a2b_base64, b2a_base64
         from hashlib import sha1
 
-        digest = sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        request = self.request
+        link = request.connection
+        key = field(request, "Sec-WebSocket-Key")
+        origin = field(request, "Origin").lower()
+        try:
+            plain = (
+                hasattr(link, "fill")  # the native server's
+                and request.method == "GET"
+                and request.http_version == "1.1"
+                and field(request, "Upgrade").lower() == "websocket"
+                and "upgrade" in field(request, "Connection").lower().replace(",", " ").split()
+                and len(key) == 24
+                and len(a2b_base64(key)) == 16
+                and field(request, "Sec-WebSocket-Version") == "13"
+                # 10.2: browsers send cookies along with the handshakes of any page, so others' pages are to be kept out.
+                and (not origin or origin.endswith("://" + field(request, "Host").lower()))
+                and not (self.origins or self.protocols)
+            )
+        except ValueError:
+            plain = False
         headers = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",
-            "Sec-WebSocket-Accept": b2a_base64(digest).decode().strip(),
+            "Sec-WebSocket-Accept": b2a_base64(sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            .decode()
+            .strip(),
         }
-        offered = _tokens(get("Sec-WebSocket-Protocol", ""))
-        for name in self.protocols:
-            if name in offered:
-                headers["Sec-WebSocket-Protocol"] = self.subprotocol = name
-                break
-        self._channel = channel = await request.upgrade(headers)
-        self._task = current_task()
-        if not channel.messages:
-            # 500 bytes of a board's heap for each client; made anew when they are asked for. What is deleted on a board
-            # stays in its slot until another takes it.
-            request.headers = None  # type: ignore[assignment]
-            del request.headers
-        if getattr(channel, "ahead", not channel.messages):
-            _attend(self)
+        if not plain:
+            from ._websocket import admit
 
-    def _gone(self) -> WebSocketError:
-        return WebSocketError("Websocket connection closed", self.close_code or 1006)
+            link = await admit(self, headers)
+        else:
+            await upgrade(request, headers)
+        self._attach(link)
 
-    async def _wait(self) -> None:
-        if self._change is None:
-            from asyncio import Event
+    def _attach(self, link: "Any") -> None:
+        if link:
+            self._link = link
+            self._heard = link.server.tick
+            self._steps = self._frames()
+            link.streaming = True
+            link.look = self._look
 
-            self._change = Event()
-        await self._change.wait()
+    def _frames(self) -> "Generator[Any, None, None]":
+        """Yield the client's messages, or pieces of them and an empty one at the end of each.
 
-    def _changed(self) -> None:
-        self._change.set()
-        self._change = None
+        None when more bytes are needed, or the peer has to take some first; False at the beginning of a data frame.
 
-    async def _next(self) -> "tuple[int, Any, bool]":
-        """Return the next piece of a message, and deal with the control frames before it."""
-        while self._reader is not None:
-            self._waiting = True
-            await self._wait()
-        self._waiting = False
-        piece = self._parked
-        if piece is not None:
-            self._parked = None
-            return piece  # type: ignore[no-any-return]
-        channel = self._channel
-        if self._over or channel is None:
-            raise WebSocketError()
-        self._reader = current_task()
-        try:
-            while True:
-                if channel.messages:
-                    data = await channel.receive()
-                    if data is None:
-                        raise WebSocketError()
-                    self._age = 0
-                    return _TEXT if isinstance(data, str) else _BINARY, data, True
-                piece = self.next()
-                if piece is None:
-                    data = await channel.read(_READ)
-                    if not data:
-                        raise WebSocketError()
-                    self._age = 0
-                    self.feed(data)
-                elif piece[0] < 8:
-                    return piece
+        Raises:
+            WebSocketError: the connection has ended.
+        """
+        link = self._link
+        kind = 0  # opcode of the message under way
+        data: "Any" = None
+        message: "Any" = None
+        rest: "Any" = None  # of a character that a piece of text ended in
+        while True:
+            while self._full or len(link.buffer) < 2:
+                yield None
+            self._heard = link.server.tick
+            first = link.buffer[0]
+            length = link.buffer[1] - 128
+            # 5.2: no extension was agreed on, so no reserved bit. 5.4: fragments follow each other. 5.1: a client masks.
+            # 5.5: control frames are whole and short.
+            if (
+                first not in (b"\0\x80\x88\x89\x8a" if kind else b"\x01\x02\x81\x82\x88\x89\x8a")
+                or length < 0
+                or length > 125
+                and first > 0x87
+            ):
+                raise self._fail(1002)
+            start = 6
+            if length > 125:
+                start = 8 if length == 126 else 14
+                while len(link.buffer) < start:
+                    yield None
+                length = int.from_bytes(link.buffer[2 : start - 4], "big")
+                # 5.2: the shortest form must be used, and the highest bit is 0.
+                if length < (126 if start == 8 else 65536) or length >> 63:
+                    raise self._fail(1002)
+            end = start + length if first > 0x87 else start
+            while len(link.buffer) < end:
+                yield None
+            data = link.buffer
+            link.buffer = data[end:]
+            mask = data[start - 4 : start]
+            if first > 0x87:
+                data = unmask(data[start:end], mask, 0)
+                if first == 0x88:
+                    code = 1005
+                    if data:
+                        code = data[0] << 8 | data[-1]
+                        if length != 2 or not 999 < code < 1002:
+                            from ._websocket import read_close
+
+                            code = read_close(self, data)
+                    self._over = True
+                    raise self._end(code)
+                if first == 0x89 and not self.closed:
+                    self._put(0x8A, data)
+                continue
+            if not kind:
+                kind = self.opcode = first & 15
+                message = bytearray()
+            limit = self.max_message_length
+            if limit < 0:
+                limit = Request.max_body_length
+            if 0 < limit < len(message) + length and not self._pieces:
+                raise self._fail(1009, "Message too large")
+            self._open = True
+            yield False
+            at = 0
+            while length:
+                n = min(length, len(link.buffer))
+                if not n:
+                    yield None
+                    continue
+                self._heard = link.server.tick
+                data = unmask(link.buffer[:n], mask, at)
+                link.buffer = link.buffer[n:]
+                at += n
+                length -= n
+                if kind == 1 and (rest or not is_ascii(data)):
+                    from ._websocket import check_utf8
+
+                    rest = check_utf8(self, data, rest)
+                if self._pieces:
+                    yield data
                 else:
-                    reply, data = self._process_websocket_frame(piece[0], piece[1])
-                    if reply and not self.closed:
-                        await self._write(self._encode_websocket_frame(reply, data))
-        except CancelledError:
-            if not self._lost:
-                raise
-            await self._end(WebSocketError())
-        except OSError as exc:
-            await self._end(exc)
-        finally:
-            self._reader = None
-            if self._change is not None:
-                self._changed()
-        raise self._gone()
+                    message.extend(data)
+            self._open = False
+            if first > 127:
+                if rest:
+                    raise self._fail(1007)
+                data = str(message, "utf-8") if kind == 1 else bytes(message)
+                kind = 0
+                message = None  # an idle client holds nothing of it
+                yield data
+            data = None
 
-    async def _end(self, exc: "Any") -> None:
-        """The peer has closed, has gone, or broke the protocol."""
-        code = getattr(exc, "code", 1006)
-        if code == 1006 or not self._broken:
-            self._over = True
-        if self.close_code is None:
-            self.close_code = code
-        if code == 1006:
+    def _end(self, code: int, reason: str = "") -> WebSocketError:
+        """Send Close (7.1.2), unless the connection is closed, and return what is to be raised."""
+        if not self.closed:
             self.closed = True
-        await self.close(code)
-        if self._broken:
-            raise exc
+            self.close_code = code
+            if code != 1006:
+                try:
+                    self._put(0x88, b"" if code == 1005 else bytes((code >> 8, code & 255)) + reason.encode())
+                except OSError:
+                    pass
+        return WebSocketError(reason or "Websocket connection closed", self.close_code or 1006)
 
-    async def _write(self, data: "Any", then: "Any" = None) -> None:
-        while self._writing:
-            await self._wait()
-        self._writing = True
+    def _fail(self, code: int, reason: str = "") -> WebSocketError:
+        self._steps = None  # 7.1.7: what follows is not looked at
+        return self._end(code, reason)
+
+    def _lose(self) -> WebSocketError:
+        self._over = True
+        return self._end(1006)
+
+    def _put(self, first: int, data: "Any") -> None:
+        n = len(data)
+        if n < 126:
+            head = bytes((first, n))
+        elif n < 65536:
+            head = bytes((first, 126, n >> 8, n & 255))
+        else:
+            head = bytes((first, 127)) + n.to_bytes(8, "big")
         try:
-            await self._channel.write(data)
-            if then is not None:
-                await self._channel.write(then)
+            if n > _JOIN:
+                self._link.write(head)
+            else:
+                data = head + data
+            if self._link.write(data):
+                self._full = self._full or 1
         except OSError:
-            self.closed = self._over = True
-            raise WebSocketError()
-        except CancelledError:
-            if not self._lost:
-                raise
-            raise WebSocketError()
+            raise self._lose()
+
+    async def _flush(self) -> None:
+        """Wait until the peer has taken what was written: one task does, others look again in a while."""
+        if self._full > 1:
+            await sleep(0.05)
+            return
+        self._full = 2
+        try:
+            await self._link.flush()
+        except OSError:
+            raise self._lose()
         finally:
-            self._writing = False
-            if self._change is not None:
-                self._changed()
+            self._full = 0
 
     async def receive(self) -> "str | bytes":
         """Return the next message: str for text, bytes for binary.
@@ -436,26 +343,26 @@ class WebSocket(Frames):
         Raises:
             WebSocketError: the connection has ended, or the message is longer than `max_message_length`.
         """
-        limit = self.max_message_length
-        if limit < 0:
-            limit = Request.max_body_length
-        while True:
-            if self.closed:
-                raise self._gone()
-            opcode, data, final = await self._next()
-            message = self._message
-            if message is not None:
-                message += data
-                data = message
-            if 0 < limit < len(data) + self.left:
-                self._message = None
-                await self.close(1009, "Message too large")
-                raise WebSocketError("Message too large", 1009)
-            if final:
-                self._message = None
-                return data if isinstance(data, str) else self._process_websocket_frame(opcode, data)[1]
+        while self._busy:
+            await sleep(0.05)
+        while not self.closed:
+            message = next(self._steps)
             if message is None:
-                self._message = bytearray(data)
+                # Here, because an idle client would hold the frame of another coroutine.
+                self._busy = True
+                try:
+                    if self._full:
+                        await self._flush()
+                    elif not await self._link.fill():
+                        self._lose()
+                except OSError:
+                    if not self.closed:
+                        self._lose()
+                finally:
+                    self._busy = False
+            elif message is not False:
+                return message  # type: ignore[no-any-return]
+        raise self._end(1006)
 
     def __aiter__(self) -> "WebSocket":
         return self
@@ -465,36 +372,6 @@ class WebSocket(Frames):
             return await self.receive()
         except WebSocketError:
             raise StopAsyncIteration
-
-    async def readinto(self, buffer: "bytearray | memoryview") -> int:
-        """Receive the next piece of a message of any length into `buffer`.
-
-        Text comes as UTF-8, and its pieces may end within a character. `opcode` tells which it is.
-
-        Returns:
-            how many bytes; 0 at the end of the message.
-
-        Raises:
-            WebSocketError: the connection has ended.
-        """
-        if self._ended:
-            self._ended = False
-            return 0
-        while not self.closed:
-            self.opcode, data, final = await self._next()
-            if isinstance(data, str):
-                data = data.encode()
-            n = len(data)
-            if n > len(buffer):
-                n = len(buffer)
-                self._parked = self.opcode, data[n:], final
-                data = data[:n]
-            elif n:
-                self._ended = final
-            if n or final:
-                buffer[:n] = data
-                return n
-        raise self._gone()
 
     async def send(self, data: "Any", opcode: "int | None" = None, more: bool = False) -> None:
         """Send a message, and wait while the peer takes no more.
@@ -507,41 +384,16 @@ class WebSocket(Frames):
         Raises:
             WebSocketError: the connection has ended.
         """
-        if self.closed:
-            raise self._gone()
-        if opcode is None:
-            opcode = _TEXT if isinstance(data, str) else _BINARY
-        channel = self._channel
-        if channel.messages:
-            if self._unsent is not None:
-                data = self._unsent + data
-            self._unsent = data if more else None
-            if not more and opcode < 8:
-                await channel.send(data)
-            return
-        if opcode < 8 and (more or self._owner is not None):
-            task = current_task()
-            while self._owner is not None and self._owner is not task:
-                await self._wait()
-            if self._owner is not None:
-                opcode = 0
-            self._owner = task if more else None
-            if not more and self._change is not None:
-                self._changed()
-        if isinstance(data, str):
-            data = data.encode()
-        n = len(data)
-        if n > 125 and opcode > 7:
-            raise ValueError("websocket: a control frame holds 125 bytes")
-        header = _header(opcode if more else opcode | 128, n)
-        if n > _JOIN:
-            await self._write(header, data)
-        else:
-            await self._write(header + data)
+        first = 0x81 if isinstance(data, str) else 0x82
+        if more or self._sender or opcode is not None:
+            from ._websocket import first_byte
 
-    async def ping(self, data: bytes = b"") -> None:
-        """Send a ping (5.5.2); the answer shows in nothing but that the connection stays."""
-        await self.send(data, _PING)
+            first = await first_byte(self, data, opcode, more)
+        if self.closed:
+            raise self._end(1006)
+        self._put(first, data.encode() if isinstance(data, str) else data)
+        while self._full:
+            await self._flush()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection (7.1.2); does nothing when it is closed.
@@ -553,230 +405,43 @@ class WebSocket(Frames):
         Raises:
             ValueError: such a code must not be sent.
         """
-        if self.closed or self._channel is None:
-            self.closed = True
-            return
-        payload = b""
-        if code != 1005:
-            if not _is_code(code):
-                raise ValueError("websocket: code %d cannot be sent" % code)
-            payload = bytes((code >> 8, code & 255))
-            if len(reason.encode()) < 124:  # 5.5: a control frame holds 125 bytes
-                payload += reason.encode()
-        self.closed = True
-        self._age = 0
-        if self.close_code is None:
-            self.close_code = code
+        if code != 1000 or reason:
+            from ._websocket import check_close
+
+            reason = check_close(code, reason)
+        self._end(code, reason)
         try:
-            if self._channel.messages:
-                self._over = True
-                await self._channel.close(1000 if code == 1005 else code, reason)
-            else:
-                await self._write(self._encode_websocket_frame(_CLOSE, payload))
+            while self._full:
+                await self._flush()
         except OSError:
             pass
 
-    async def finish(self, code: int = 1000, reason: str = "") -> None:
-        """Close, and wait a moment for the peer's Close (7.1.1), so that the end of the connection loses nothing."""
-        self._task = None
-        await self.close(code, reason)
-        self._parked = None
-        try:
-            while not self._over:
-                await self._next()
-        except OSError:
-            pass
-        _peers.discard(self)
-
-    def tick(self, stopping: bool) -> bool:
-        """Do what is due, once a second; return whether there will be more to do."""
-        self._age += 1
-        job = -1
+    def _look(self) -> None:
+        """Look after the connection: the server's sweeper calls this four times a second."""
+        link = self._link
+        link.patience = 6  # the end of the handler is decided here
         if self.closed:
-            if self._age > _LINGER and self._reader is not None:
-                self._drop()
-            return not self._over and (self._reader is not None or self._task is not None)
-        # Hosts that frame messages send their own pings.
-        interval = 0 if self._channel.messages else self.ping_interval
-        if stopping:
-            job = 1001
-        elif self._reader is None and self._parked is None:
-            job = 1
-            self._age -= 1  # this second goes to the reader: a ping goes out before its answer is missed
-        elif interval and not self._writing:
-            if self._reader is not None and self._age >= interval + self.ping_timeout:
-                self._drop()
-            elif not self._age % interval:
-                job = 0
-        if job >= 0:
-            # In a task of its own, since it may wait; a loop holds its tasks by weak references only.
-            self._job = create_task(self._do(job))
-        return True
-
-    def _drop(self) -> None:
-        self._lost = True
-        self._reader.cancel()
-
-    async def _do(self, job: int) -> None:
+            return
         try:
-            if job == 1:
-                self._parked = await self._next()
-                return
-            if not job:
-                await self.send(b"", _PING)
-                return
-            await self.close(job)
-        except OSError:
-            pass
-        # Who waits for something else than this connection does not learn from it that it has ended.
-        if self._task is not None and self._reader is None and not self._waiting and not self._writing:
-            self._lost = True
-            self._task.cancel()
-
-    @classmethod
-    def _encode_websocket_frame(cls, opcode: int, payload: "bytes | bytearray | memoryview | str", fin: int = 128) -> bytes:
-        """Return a frame from a server, which does not mask (5.1); with `fin` 0 the message goes on with another."""
-        if isinstance(payload, str):
-            payload = payload.encode()
-        return _header(opcode | fin, len(payload)) + payload
-
-    @classmethod
-    def _parse_frame_header(cls, header: bytes) -> "tuple[bool, int, bool, int]":
-        """Return FIN, opcode, whether the frame is masked, and its length: -2 or -8 when so many bytes of it follow."""
-        length = header[1] & 127
-        if length > 125:
-            length = -2 if length == 126 else -8
-        return header[0] > 127, header[0] & 15, header[1] > 127, length
-
-    def _process_websocket_frame(self, opcode: int, payload: "Any") -> "tuple[int | None, Any]":
-        """Return the opcode to answer with, or None, and the message or what to answer."""
-        if opcode == _TEXT:
-            return None, str(payload, "utf-8")
-        if opcode == _BINARY:
-            return None, bytes(payload)
-        if opcode == _PING:
-            return _PONG, payload
-        if opcode == _CLOSE:
-            code = 1005
-            if len(payload) > 1:
-                code = payload[0] << 8 | payload[1]
-                self.close_reason = str(payload[2:], "utf-8")
-            raise WebSocketError(code=code)
-        return None, None
-
-
-def _is_key(key: str) -> bool:
-    # 4.2.1: base64 of 16 bytes.
-    from binascii import a2b_base64
-
-    try:
-        return len(key) == 24 and len(a2b_base64(key)) == 16
-    except ValueError:
-        return False
-
-
-def _tokens(value: str) -> "list[str]":
-    return [token.strip() for token in value.split(",")]
-
-
-# The WebSockets of the server that got the last one: a server that is started anew has a ticker of its own, whatever
-# became of the loop of the one before.
-_server: "Any" = None
-_peers: "set[WebSocket]" = set()
-_ticker: "Any" = None
-
-
-def _attend(ws: WebSocket) -> None:
-    global _server, _peers, _ticker
-    server = ws.request.app.server
-    if server is not _server or not _peers:
-        _server = server
-        _peers = set()
-        _ticker = create_task(_tick(server, _peers))
-    _peers.add(ws)
-
-
-async def _tick(server: "Any", peers: "set[WebSocket]") -> None:
-    try:
-        while peers:
-            await sleep(1)
-            for ws in list(peers):
-                if not ws.tick(server is not None and server.stopping):
-                    peers.discard(ws)
-    finally:
-        peers.clear()
-
-
-async def websocket_upgrade(request: "Request", **settings: "Any") -> WebSocket:
-    """Make a WebSocket of a request, in any route and after checks of your own.
-
-    It is closed when the handler returns; what the handler returns is not sent.
-
-    Args:
-        request: the request.
-        settings: attributes of `WebSocket`, such as `origins` and `protocols`, for this connection.
-
-    Raises:
-        HTTPException: see `WebSocket.handshake()`.
-    """
-    ws = await _upgrade(request, settings)
-
-    async def after(request: "Request", response: Response) -> Response:
-        await ws.finish()
-        return Response.already_handled
-
-    request.after_request(after)
-    return ws
-
-
-async def _upgrade(request: "Request", settings: "dict[str, Any]") -> WebSocket:
-    ws = WebSocket(request)
-    for name in settings:
-        setattr(ws, name, settings[name])
-    await ws.handshake()
-    return ws
-
-
-def websocket_wrapper(
-    f: "Callable[..., Any]", upgrade_function: "Callable[[Request], Awaitable[WebSocket]]"
-) -> "Callable[..., Any]":
-    """Return the route of a WebSocket handler.
-
-    Args:
-        f: `f(request, ws, **path_args)`.
-        upgrade_function: makes the `WebSocket` of a request.
-    """
-
-    @wraps(f)
-    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
-        ws = await upgrade_function(request)
-        code = 1000
-        reason = ""
-        try:
-            result = f(request, ws, *args, **kwargs)
-            if hasattr(result, "send"):
-                await result
-        except WebSocketError:
-            pass
-        except CancelledError:
-            if not ws._lost:
-                raise
-        except HTTPException as exc:
-            code = 1008 if exc.status_code < 500 else 1011
-            reason = exc.reason
-        except Exception as exc:
-            code = 1011
-            from .microdot import MUTED_SOCKET_ERRORS, print_exception
-
-            if not isinstance(exc, OSError):
-                print_exception(exc)
-            elif exc.args[0] not in MUTED_SOCKET_ERRORS:
-                raise
-        finally:
-            await ws.finish(code, reason)
-        return Response.already_handled
-
-    return wrapper
+            if link.server.stopping:
+                raise self._end(1001)
+            if not self._busy:
+                type(link).look(link)
+                if not self._open and next(self._steps) is None and link.eof:
+                    raise self._lose()
+            age = link.server.tick - self._heard
+            interval = int(self.ping_interval * 4)
+            if age and interval:
+                # A message that the handler does not take hides the answer.
+                if age >= interval + self.ping_timeout * 4 and (self._busy or not self._open):
+                    raise self._lose()
+                if not age % interval and not self._full:
+                    self._put(0x89, b"")
+        except OSError as exc:
+            if self._busy:
+                link.expire(exc)
+            else:
+                link.task.cancel()
 
 
 def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Callable[..., Any]":
@@ -795,11 +460,44 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
         f: the handler.
         settings: attributes of `WebSocket`, as in `@with_websocket(origins="*", ping_interval=5)`.
     """
+    if not f:
+        return lambda f: with_websocket(f, **settings)
 
-    async def upgrade(request: "Request") -> WebSocket:
-        return await _upgrade(request, settings)
+    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
+        ws = WebSocket(request)
+        for name in settings:
+            setattr(ws, name, settings[name])
+        await ws.handshake()
+        code = 1000
+        reason = ""
+        try:
+            await f(request, ws, *args, **kwargs)
+        except WebSocketError:
+            pass
+        except BaseException as exc:
+            from ._websocket import code_of
 
-    def decorate(f: "Callable[..., Any]") -> "Callable[..., Any]":
-        return websocket_wrapper(f, upgrade)
+            code, reason = code_of(exc, ws)
+        finally:
+            if not ws._over:
+                from ._websocket import finish
 
-    return decorate(f) if f else decorate
+                await finish(ws, code, reason)
+        return Response.already_handled
+
+    return wrapper if wraps is None else wraps(f)(wrapper)
+
+
+if TYPE_CHECKING:
+    from ._websocket import websocket_upgrade as websocket_upgrade, websocket_wrapper as websocket_wrapper
+
+
+def _find(name: str) -> object:
+    if name[:10] != "websocket_":
+        raise AttributeError(name)
+    import microdot._websocket as more  # `from microdot import` would ask the facade first
+
+    return getattr(more, name)
+
+
+globals()["__getattr__"] = _find

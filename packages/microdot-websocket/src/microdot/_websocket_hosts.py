@@ -1,0 +1,157 @@
+"""WebSockets on hosts other than the native server, which are CPython's: ASGI carries messages, WSGI a bare socket."""
+
+from __future__ import annotations
+
+from asyncio import Event, Future, create_task, current_task, get_running_loop, sleep
+from typing import Any
+
+from ._websocket import Messages
+from .websocket import WebSocket, WebSocketError
+
+_TICK = 0.25  # seconds
+_READ_AHEAD = 65536  # bytes that may wait for somebody to read them
+
+
+class Ahead(Messages):
+    """Messages of a host where reading ahead does no harm: so a handler that does not receive learns that the peer has gone."""
+
+    def __init__(self, ws: WebSocket, channel: Any) -> None:
+        super().__init__(ws, channel)
+        self._handler: Any = current_task()
+        self._reading = False
+        self._waiting = False  # the handler waits for who reads
+        self._parked: list[Any] = []
+        self._done = Event()
+        self._watcher = create_task(self._watch())
+
+    async def _read(self) -> Any:
+        self._reading = True
+        try:
+            return await self.channel.receive()
+        finally:
+            self._reading = False
+            self._done.set()
+
+    async def next(self) -> Any:
+        """Return the peer's next message; raises WebSocketError when it has gone."""
+        ws = self.ws
+        self._waiting = True
+        try:
+            while self._reading:
+                self._done.clear()
+                await self._done.wait()
+            if not ws.closed:
+                message = self._parked.pop() if self._parked else await self._read()
+                if message is not None:
+                    ws.opcode = 1 if isinstance(message, str) else 2
+                    return message
+        finally:
+            self._waiting = False
+        raise ws._lose()
+
+    async def _watch(self) -> None:
+        while not self.ws.closed:
+            await sleep(1)
+            if not self._reading and not self._parked and not self.ws.closed:
+                message = await self._read()
+                if message is not None:
+                    self._parked.append(message)
+                elif not self.ws.closed:
+                    self.ws._lose()
+                    if not self._waiting:
+                        self._handler.cancel()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Do what `WebSocket.close()` says."""
+        await super().close(code, reason)
+        self._watcher.cancel()
+
+
+class Streams:
+    """What the native server's connection offers to a `WebSocket`, over a channel that reads and writes bytes."""
+
+    buffer = b""
+    eof = False
+    expires = 0
+    streaming = False
+    patience = 0
+    tick = 1
+    stopping = False
+    _waiter: Future[bool] | None = None
+
+    def __init__(self, ws: WebSocket, channel: Any) -> None:
+        self.server = self
+        self.task = current_task()
+        self._ws = ws
+        self._channel = channel
+        self._out: list[bytes] = []
+        self._tasks = [create_task(self._read()), create_task(self._run())]
+
+    def deadline(self, seconds: float) -> int:
+        """Return the tick that is at least `seconds` away."""
+        return self.tick + 1 + int(seconds / _TICK)
+
+    def look(self) -> None:
+        """Nothing to do: bytes come by themselves."""
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                data = await self._channel.read(_READ_AHEAD)
+                if not data:
+                    break
+                self.buffer += data
+                self._wake(True)
+                while len(self.buffer) > _READ_AHEAD:
+                    await sleep(0.01)
+        except OSError:
+            pass
+        finally:
+            self.eof = True
+            self._wake(False)
+
+    async def _run(self) -> None:
+        while not self.eof and not self._ws._over:
+            await sleep(_TICK)
+            self.tick += 1
+            if self.streaming:
+                self.look()
+                if self._ws._full == 1:
+                    try:
+                        await self._ws._flush()
+                    except OSError:
+                        pass
+            if 0 < self.expires <= self.tick:
+                self.expire(WebSocketError())
+
+    def _wake(self, more: bool) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(more)
+
+    async def fill(self) -> bool:
+        """Wait for more bytes in `buffer`; False at the end."""
+        if self.eof:
+            return False
+        self._waiter = get_running_loop().create_future()
+        return await self._waiter
+
+    def write(self, data: bytes) -> bool:
+        """Send bytes: `flush()` does it."""
+        self._out.append(bytes(data))
+        return True
+
+    async def flush(self) -> None:
+        """Send what was written, and wait while the peer takes no more.
+
+        Raises:
+            OSError: it has gone.
+        """
+        while self._out:
+            out = b"".join(self._out)
+            self._out.clear()
+            await self._channel.write(out)
+
+    def expire(self, exc: Exception) -> None:
+        """End the wait of `fill()`."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(exc)
