@@ -3,6 +3,7 @@
 Portable: CPython and MicroPython.
 """
 
+import asyncio
 from binascii import b2a_base64
 
 from microdot import Microdot, Request, Response
@@ -132,7 +133,7 @@ async def test_token_is_asked_for() -> None:
     for value in (None, "", "Bearer", "Bearer ", "Bearer x", "tökén", "Basic tökén", "Token tökén"):
         response = await client.get("/", headers={} if value is None else {"Authorization": value})
         assert (response.status_code, response.text) == (401, "401 error"), value
-        assert response.headers["WWW-Authenticate"].lower() == "bearer", value
+        assert response.headers["WWW-Authenticate"] == 'bearer realm="token"', value  # RFC 6750 3: with a parameter
 
 
 async def test_the_answer_to_a_token_is_an_error_of_the_application() -> None:
@@ -217,6 +218,33 @@ async def test_limiter() -> None:
         assert (await client.get("/", headers=good)).status_code == 200
         assert (await client.get("/", headers=bad)).status_code == 401
         assert (await client.get("/", headers=good)).status_code == 429
+
+
+async def test_limiter_counts_what_is_under_way() -> None:
+    app = Microdot()
+    auth = BasicAuth(limiter=Limiter())
+    tried: "list[str]" = []
+
+    @auth.authenticate
+    async def check(request: Request, username: str, password: str) -> "Any":
+        tried.append(password)
+        await asyncio.sleep(0.01)
+        return username == password
+
+    @app.get("/")
+    @auth
+    async def index(request: Request) -> str:
+        return "in"
+
+    async def status(credentials: str) -> "Any":
+        return (await TestClient(app).get("/", headers=basic(credentials))).status_code
+
+    # A page with many pictures: a browser asks for six at once.
+    assert await asyncio.gather(*[status("ann:ann") for _ in range(6)]) == [200] * 6
+    # So many guesses at once that none has failed yet.
+    tried.clear()
+    statuses = await asyncio.gather(*[status("ann:%d" % n) for n in range(40)])
+    assert len(tried) == 10 and sorted(statuses) == [401] * 10 + [429] * 30, statuses
 
 
 def test_limiter_is_of_fixed_size() -> None:

@@ -233,7 +233,8 @@ async def test_tokens_serve_their_own_purpose() -> None:
     sessions: "list[dict[str, Any]]" = [
         {"user_id": "ann"},
         {"user_id": "ann", "days": 30, "exp": 1 << 40},
-        {"_": {}, "user_id": "ann", "days": 30, "version": None},
+        {"_": {}, "remember": "ann", "days": 30, "version": None},
+        {"remember": "ann", "days": 30},
         {"_": {}},
     ]
     for data in sessions:
@@ -245,6 +246,10 @@ async def test_tokens_serve_their_own_purpose() -> None:
     client = TestClient(app, {"session": remember})
     assert (await client.get("/who/x")).text == "None"
     assert (await client.get("/kept")).json == {}
+    # Nor does a token that a program has issued for something else, such as a link that resets a password.
+    for token in ({"_": {}, "user_id": "ann", "exp": now() + 99}, {"_": {}, "reset": "ann"}, {"_user_id": "ann"}):
+        client = TestClient(app, {"_remember": app._session.encode(token)})
+        assert (await client.get("/who/x")).text == "None", token
     # What Microdot issued has no purpose, and is not taken: users log in once more.
     client = TestClient(app, {"_remember": app._session.encode({"user_id": "ann", "days": 30, "exp": now() + 99})})
     assert (await client.get("/who/x")).text == "None"

@@ -23,4 +23,4 @@ def derive(method: str, password: bytes, salt: bytes) -> bytes:
         return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=132 * n * r * p, dklen=64)
     if name == "pbkdf2" and len(figures) == 2:
         return hashlib.pbkdf2_hmac(figures[0], password, salt, int(figures[1]))
-    raise ValueError("password hash: cannot check " + method)
+    raise ValueError("cannot check " + method)

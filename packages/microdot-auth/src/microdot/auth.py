@@ -164,4 +164,5 @@ class TokenAuth(BaseAuth):
 
     async def authentication_error(self, request: "Request") -> "Any":
         """Answer a request without a user: an error of the application, with the challenge that RFC 9110 15.5.2 wants."""
-        abort(self.error_status, None, {"WWW-Authenticate": self.scheme})
+        # RFC 6750 3: not without a parameter.
+        abort(self.error_status, None, {"WWW-Authenticate": self.scheme + ' realm="token"'})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _derive(method: str, password: bytes, salt: bytes) -> bytes:
     name, _, rounds = method.rpartition(":")
     if name != "pbkdf2:sha256":
-        raise ValueError("password hash: cannot check " + method)
+        raise ValueError("cannot check " + method)
     # PBKDF2 (RFC 8018 5.2) with HMAC-SHA256 (RFC 2104), one block; the key's two pads are made once. Numbers, because boards
     # have no faster way to XOR bytes.
     key = int.from_bytes(sha256(password).digest() if len(password) > 64 else password, "little")
@@ -73,12 +73,13 @@ class Limiter:
     can choose with whom, and no key can be pushed out.
 
     Args:
-        attempts: how many may fail at once.
+        attempts: how many may fail at once. More than six, when they come with every request: a browser asks on six
+            connections at the same time.
         seconds: the time in which that many are forgiven, one by one.
         slots: how many counters there are, 256 at most.
     """
 
-    def __init__(self, attempts: int = 5, seconds: int = 60, slots: int = 32) -> None:
+    def __init__(self, attempts: int = 10, seconds: int = 60, slots: int = 32) -> None:
         self.seconds = seconds
         self.each = seconds / attempts
         # When each slot's attempts will be forgiven.
@@ -99,9 +100,10 @@ class Limiter:
             key = key[0]
         slot = sha256(self.salt + str(key).encode()).digest()[0] % len(self.until)
         now = time.time()
+        latest = now + self.seconds
         # min: a clock that was set back must not lock anybody out.
-        until = max(now, min(self.until[slot], now + self.seconds)) + cost * self.each
-        if until > now + self.seconds:
-            return int(until - now - self.seconds) + 1
+        until = max(now, min(self.until[slot], latest)) + cost * self.each
+        if until > latest:
+            return int(until - latest) + 1
         self.until[slot] = until
         return 0

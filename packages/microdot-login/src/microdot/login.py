@@ -82,7 +82,8 @@ class Login:
         request.g.current_user = user
         if days:
             # The empty `_` makes it a token that is no session (session.py), and a session cannot have one beside others.
-            token = {"_": {}, "user_id": user.id, "days": days, "version": session["_version"], "exp": now() + days * 86400}
+            # `remember` tells it from other tokens that are no sessions.
+            token = {"_": {}, "remember": user.id, "days": days, "version": session["_version"], "exp": now() + days * 86400}
             age = int(days * 86400)
             extension.set_cookie(request, "_remember", extension.encode(token), max_age=age, http_only=True)
 
@@ -108,7 +109,7 @@ class Login:
             else:
                 token = extension.decode(request.cookies.get("_remember", ""))
                 if token.get("_") == {}:
-                    user = await self._load(token.get("user_id"), token.get("version"))
+                    user = await self._load(token.get("remember"), token.get("version"))
                     if user:
                         self._store(request, user, token["days"], False)
         return g.current_user
