@@ -44,13 +44,9 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["examples/**/[!R]*.md", "_static"]
-suppress_warnings = [
-    # pages that are written by other means than the rest may be missing in a checkout
-    "toc.empty_glob",
-    # `Microdot` in a signature: that of the core or the one of a host
-    "ref.python",
-]
-smartquotes = False
+# `Microdot` in a signature: that of the core or the one of a host.
+suppress_warnings = ["ref.python"]
+smartquotes_action = "D"  # the dashes of parameter lists; quotes stay as they are written
 nitpicky = True
 # Types are named as the sources name them. What is not of this project has no page here; there is no internet to look it up.
 nitpick_ignore_regex = [
@@ -63,7 +59,7 @@ nitpick_ignore_regex = [
 default_role = "code"
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_block", "attrs_inline"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -78,7 +74,13 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 toc_object_entries_show_parents = "hide"
-doctest_global_setup = "from microdot import *"
+# Names of the modules that have examples, as the reader of one sees them.
+doctest_global_setup = """
+from microdot.datastructures import *
+from microdot.headers import *
+from microdot.passwords import *
+from microdot.pubsub import *
+"""
 
 html_theme = "furo"
 html_title = "Microdot packages"
@@ -102,7 +104,7 @@ html_theme_options = {
     },
 }
 pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_dark_style = "github-dark"
 
 
 
@@ -177,7 +179,8 @@ def api_pages() -> dict[str, str]:
             if package.name != CORE:
                 lines += [f".. automodule:: {module}", ""]
                 for name in _from_private(module):
-                    lines += [f".. {_directive(module, name)}:: {module}.{name}", "   :inherited-members: object", ""]
+                    lines += [f".. {_directive(module, name)}:: {module}.{name}"]
+                    lines += ["   :inherited-members: object"] * (_directive(module, name) == "autoclass") + [""]
             else:
                 lines += [f".. automodule:: {module}", "   :no-members:", ""]
                 elsewhere = [name for name in public[module] if module != "microdot" and _elsewhere(module, name, top)]
@@ -251,6 +254,8 @@ def costs() -> dict[str, str]:
     return found
 
 
+# A page of a toctree that another edition of this repository may lack: `what-it-costs?`
+MAYBE = re.compile(r"(?m)^([\w/-]+)\?\n")
 COST = re.compile(r"<!-- cost: ([\w-]+) -->")
 EXAMPLES = "<!-- examples -->"
 
@@ -261,18 +266,20 @@ def example_list() -> str:
     for page in sorted(DOCS.glob("examples/*/README.md")):
         name = page.parent.name
         title, _, text = page.read_text(encoding="utf-8").partition("\n")
-        first = next(block for block in text.split("\n\n") if block.strip() and not block.startswith(("#", "```", "!")))
+        first = next(block for block in text.split("\n\n") if block.strip() and not block.strip().startswith(("#", "```", "!")))
         picture = f"_static/shots/{name}.png"
         parts.append(f"## [{title.lstrip('# ')}](examples/{name}/README.md)\n\n{first.strip()}\n")
         if (DOCS / picture).exists():
             parts.append(f"![{title.lstrip('# ')}, as a browser shows it]({picture}){{.shot}}\n")
-    return "\n".join(parts)
+    pages = [f"examples/{page.parent.name}/README" for page in sorted(DOCS.glob("examples/*/README.md"))]
+    return "\n".join([*parts, "```{toctree}", ":hidden:", "", *pages, "```", ""])
 
 
 def read_source(app: Sphinx, name: str, content: list[str]) -> None:
     """Fill in what is made at build time."""
     if EXAMPLES in content[0]:
         content[0] = content[0].replace(EXAMPLES, example_list())
+    content[0] = MAYBE.sub(lambda match: match[1] + "\n" if (DOCS / (match[1] + ".md")).exists() else "", content[0])
     if COST.search(content[0]):
         known = costs()
         app.env.note_dependency(str(DOCS / "performance.md"))
@@ -303,10 +310,10 @@ def after_napoleon(app: Sphinx, what: str, name: str, obj: object, options: obje
 
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
-    # The blocks of docstrings run with the modules as they are.
-    if app.tags.has("doctest") or "doctest" not in sys.argv:
+    # The examples in docstrings run with the modules as they are.
+    if "doctest" not in sys.argv:
         sys.meta_path.insert(0, _Finder())
-    app.connect("builder-inited", write_api)
+        app.connect("builder-inited", write_api)
     app.connect("source-read", read_source)
     app.connect("autodoc-process-docstring", before_napoleon, priority=100)
     app.connect("autodoc-process-docstring", after_napoleon, priority=900)

@@ -69,7 +69,7 @@ def one(words: list[str], block: Block, program: Program) -> str:
 def run_in(folder: Path, command: list[str]) -> str:
     """Run a command in the folder of the page."""
     run = subprocess.run(
-        command, cwd=folder, text=True, capture_output=True, timeout=60, env={**os.environ, "PYTHONWARNINGS": "error"}
+        command, cwd=folder, text=True, capture_output=True, timeout=60, env={**os.environ, "PYTHONWARNINGS": "error", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     )
     assert not run.returncode, f"{shlex.join(command)} → {run.returncode}\n{run.stdout}{run.stderr}"
     return run.stdout
@@ -83,7 +83,7 @@ def module(name: str, rest: list[str], where: str, folder: Path) -> str:
     if name in ("venv", "build"):
         return ""
     assert name.startswith("microdot.") or name == "pytest", f"{where}: nobody knows how to try this"
-    more = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-c", os.devnull, "--rootdir", str(folder)] if name == "pytest" else []
+    more = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(folder)] if name == "pytest" else []
     return run_in(folder, [sys.executable, "-m", name, *rest, *more])
 
 
@@ -170,11 +170,18 @@ def server(name: str, rest: list[str], where: str, folder: Path) -> None:
         assert name == "hypercorn", where
 
 
+def where_is(where: str) -> Path:
+    """Return the folder of the page in a message."""
+    return (ROOT / where.partition(":")[0]).parent
+
+
 def serve(command: list[str], where: str, folder: Path) -> str:
     """Start a program of the page on another port than the page says, ask it for its first page, and end it."""
     from tree import make_tree
 
     interpreter, file, *rest = command
+    if (where_is(where) / file).is_file():
+        return ""  # an example: it has tests of its own
     source = (folder / file).read_text(encoding="utf-8")
     port = free_port()
     changed, count = re.subn(r"port=\d+", f"port={port}, host='127.0.0.1'", source)

@@ -59,6 +59,11 @@ def check_password(hashed: str, password: str) -> bool:
 
     Raises:
         ValueError: this runtime does not know the method; boards have no scrypt.
+
+    >>> check_password("pbkdf2:sha256:1$c2FsdA$" + 64 * "0", "apple")
+    False
+    >>> check_password(hash_password("apple", 2000), "apple")
+    True
     """
     from .auth import same
 

@@ -17,6 +17,11 @@ class MultiDict(_Dict):
 
     Args:
         initial_dict: a mapping of keys to first values.
+
+    >>> tags = MultiDict({"tag": "a"})
+    >>> tags["tag"] = "b"
+    >>> tags["tag"], tags.getlist("tag"), tags.get("page", 1)
+    ('a', ['a', 'b'], 1)
     """
 
     def __init__(self, initial_dict: "Mapping[str, Any] | None" = None) -> None:
@@ -83,6 +88,9 @@ def urldecode(s: "str | bytes") -> str:
 
     Raises:
         ValueError: malformed.
+
+    >>> urldecode("Zo%C3%AB+is+here")
+    'Zoë is here'
     """
     return _unquote(s.encode() if isinstance(s, str) else s, b" ")
 
@@ -92,12 +100,19 @@ def unquote(s: str) -> str:
 
     Raises:
         ValueError: malformed.
+
+    >>> unquote("a%20b+c")
+    'a b+c'
     """
     return _unquote(s.encode(), b"+")
 
 
 def quote(s: str, safe: str = "/") -> str:
-    """Percent-encode what is not unreserved (RFC 3986 2.3) or in `safe`."""
+    """Percent-encode what is not unreserved (RFC 3986 2.3) or in `safe`.
+
+    >>> quote("a b/c?"), quote("a b/c?", safe="")
+    ('a%20b/c%3F', 'a%20b%2Fc%3F')
+    """
     out = []
     for c in s.encode():
         char = chr(c)
@@ -109,7 +124,11 @@ def quote(s: str, safe: str = "/") -> str:
 
 
 def urlencode(s: str) -> str:
-    """Encode a value for a query string, in which slashes may stay: a space becomes `+`."""
+    """Encode a value for a query string, in which slashes may stay: a space becomes `+`.
+
+    >>> urlencode("a b&c=d/e")
+    'a+b%26c%3Dd/e'
+    """
     return quote(s, " /!$()*,:;@").replace(" ", "+")
 
 

@@ -23,6 +23,11 @@ class NoCaseDict(_Dict):
 
     Args:
         initial_dict: a mapping to copy.
+
+    >>> headers = NoCaseDict({"Content-Type": "text/html"})
+    >>> headers["content-type"] = "text/plain"
+    >>> list(headers.items())
+    [('Content-Type', 'text/plain')]
     """
 
     def __init__(self, initial_dict: "Mapping[str, Any] | None" = None) -> None:
@@ -84,7 +89,11 @@ def decode(data: bytes) -> str:
 
 
 def parse_headers(fields: bytes) -> NoCaseDict:
-    """Make a mapping of checked header lines; repeated fields are joined (RFC 9110 5.3, for cookies RFC 6265 5.4)."""
+    """Make a mapping of checked header lines; repeated fields are joined (RFC 9110 5.3, for cookies RFC 6265 5.4).
+
+    >>> parse_headers(b"Accept: text/html\\r\\nHost: a\\r\\nAccept: */*")["accept"]
+    'text/html, */*'
+    """
     headers = NoCaseDict()
     for line in fields.split(b"\n"):
         colon = line.find(b":")

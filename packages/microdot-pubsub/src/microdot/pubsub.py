@@ -40,7 +40,11 @@ class Message:
 
 
 def matches(pattern: str, topic: str) -> bool:
-    """Tell whether a topic is one of a pattern's, in which each `*` stands for any characters or none."""
+    """Tell whether a topic is one of a pattern's, in which each `*` stands for any characters or none.
+
+    >>> matches("sensors/*/temperature", "sensors/kitchen/temperature"), matches("sensors/*", "alarm")
+    (True, False)
+    """
     if "*" not in pattern:
         return pattern == topic
     parts = pattern.split("*")
