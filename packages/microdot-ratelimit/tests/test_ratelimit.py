@@ -45,11 +45,13 @@ def at(now: int) -> "tuple[Clock, Any]":
 
 
 def take(rate: RateLimit, address: str) -> "tuple[int, Any]":
-    """Return the status, and what the headers of the answer say."""
+    """Return the status, and what the headers of the answer say: RateLimit, or with 429 that and Retry-After."""
+    client: "Any" = Client(address, 1)
     try:
-        return 200, rate.take(Client(address, 1))  # type: ignore[arg-type]
+        rate.take(client)
+        return 200, client.rate
     except Exception as exc:
-        return exc.status_code, exc.headers  # type: ignore[attr-defined]
+        return exc.status_code, (client.rate, exc.headers["Retry-After"])  # type: ignore[attr-defined]
 
 
 async def test_a_bucket_empties_and_fills() -> None:
@@ -60,11 +62,10 @@ async def test_a_bucket_empties_and_fills() -> None:
             assert take(rate, "192.0.2.1") == (200, '"default";r=2;t=2')
             assert take(rate, "192.0.2.1") == (200, '"default";r=1;t=4')
             assert take(rate, "192.0.2.1") == (200, '"default";r=0;t=6')
-            refused = {"RateLimit": '"default";r=0;t=8', "Retry-After": "2"}
-            assert take(rate, "192.0.2.1") == (429, refused)
+            assert take(rate, "192.0.2.1") == (429, ('"default";r=0;t=8', "2"))
             assert take(rate, "192.0.2.2") == (200, '"default";r=2;t=2')
             clock.now += 1999
-            assert take(rate, "192.0.2.1")[1]["Retry-After"] == "1"
+            assert take(rate, "192.0.2.1")[1][1] == "1"
             clock.now += 1
             assert take(rate, "192.0.2.1") == (200, '"default";r=0;t=6')
             assert take(rate, "192.0.2.1")[0] == 429
@@ -94,6 +95,87 @@ async def test_the_slots_are_all_there_is() -> None:
         assert [len(key) for key in long._at] == [64]
     finally:
         ratelimit.ticks = before
+
+
+async def test_nothing_of_the_past_comes_back() -> None:
+    """A clock of 30 bits: what was long ago looks like the future, unless it was forgotten in time."""
+    for per in (60, 3600, 86400):
+        period = 1 << 30
+        clock, before = at(period - 1000)
+        try:
+            rate = RateLimit(2, per=per)
+            for _ in range(3):
+                take(rate, "192.0.2.1")
+            assert take(rate, "192.0.2.1")[0] == 429
+            # Somebody asks once a day, another one comes back when the clock has come round.
+            for _ in range(period // 86400000):
+                clock.now += 86400000
+                assert take(rate, "192.0.2.2")[0] == 200
+            clock.now = 2 * period - 1000 - per * 500
+            assert take(rate, "192.0.2.1") == (200, '"default";r=1;t=%d' % (per // 2)), per
+        finally:
+            ratelimit.ticks = before
+
+
+async def test_a_flood_of_addresses() -> None:
+    """Whoever has more addresses than there are slots: memory stays, others are served, and he gains nothing of theirs."""
+    clock, before = at(123456789)
+    try:
+        rate = RateLimit(10, per=60, slots=16)
+        for _ in range(11):
+            take(rate, "192.0.2.66")  # an attacker who is known to be over the limit
+        served = 0
+        for n in range(4000):
+            clock.now += 1
+            assert take(rate, "198.51.%d.%d" % (n // 250, n % 250))[0] == 200
+            if n % 500 == 0:
+                assert take(rate, "203.0.113.1")[0] == 200  # somebody who asks every half a second
+                served += 1
+                # His own addresses do not free the one that is over the limit: it takes a token each six seconds.
+                assert take(rate, "192.0.2.66")[0] == 429, n
+            assert len(rate._at) <= 16
+        assert served == 8
+        # Full buckets are forgotten: when the flood is over, so is the memory of it.
+        clock.now += 61000
+        take(rate, "203.0.113.1")
+        assert len(rate._at) == 1
+    finally:
+        ratelimit.ticks = before
+
+
+async def test_every_answer_tells_what_is_left() -> None:
+    app = Microdot()
+    limits = app.install(RateLimit(10, per=3600, key=who))
+
+    @app.post("/upload")
+    @limits(max_content_length=5)
+    async def upload(request: Request) -> str:
+        return "x"
+
+    @app.get("/crash")
+    async def crash(request: Request) -> str:
+        raise ValueError
+
+    @app.get("/redirect")
+    async def redirect(request: Request) -> Response:
+        return Response.redirect("/")
+
+    client = TestClient(app)
+    left = 10
+    for method, path, body, status in (
+        ("GET", "/redirect", None, 302),
+        ("POST", "/upload", b"12345", 200),
+        ("POST", "/upload", b"123456", 413),
+        ("GET", "/upload", None, 405),
+        ("GET", "/nowhere", None, 404),
+        ("HEAD", "/redirect", None, 302),
+        ("OPTIONS", "/upload", None, 200),
+    ):
+        response = await client.request(method, path, headers={"X-Who": "ann"}, body=body)
+        left -= 1
+        assert response.status_code == status, (method, path, response.status_code)
+        assert response.headers["RateLimit"].startswith('"default";r=%d;t=' % left), (method, path, response.headers)
+        assert "Retry-After" not in response.headers
 
 
 async def test_answers() -> None:

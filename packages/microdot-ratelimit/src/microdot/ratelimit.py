@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # Times are milliseconds modulo this and one: that is how the clocks of 32-bit boards count.
 _MASK = const(0x3FFFFFFF)
 
-
 try:
     from ._ratelimit import client, ticks
 except ImportError:  # a board
@@ -40,7 +39,7 @@ class RateLimit:
 
     Args:
         limit: how many requests a full bucket is good for, at most 1000 per second.
-        per: the seconds in which an empty bucket fills, at most a week.
+        per: the seconds in which an empty bucket fills, at most a day.
         slots: how many clients are told apart; one takes some 50 bytes on a board.
         key: returns what tells clients apart, `f(request)` → str, of which 64 characters count; by default the IPv4
             address, or the network of an IPv6 address: who has one of that has 2 ** 64.
@@ -49,7 +48,7 @@ class RateLimit:
     def __init__(
         self, limit: int = 60, per: int = 60, slots: int = 32, key: "Callable[[Request], str] | None" = client
     ) -> None:
-        assert 0 < limit <= per * 1000 and per <= 604800 and slots > 0, "RateLimit: see the limits of its arguments"
+        assert 0 < limit <= per * 1000 and per <= 86400 and slots > 0, "RateLimit: see the limits of its arguments"
         self.options = per * 1000 // limit, limit, slots, key
         # By client, the time at which its bucket is full again: GCRA, which needs one number per bucket.
         self._at: "dict[str, int]" = {}
@@ -60,6 +59,7 @@ class RateLimit:
         """Limit an application; one object may be set up on several, which then count together."""
         app.on("admit", self.admit)
         app.on("after", self.after)
+        app.on("error", self.after)
 
     def __call__(self, rate: "RateLimit | None" = None, **options: "Any") -> "Callable[[F], F]":
         """Decorate a handler: this goes directly below its route.
@@ -71,8 +71,7 @@ class RateLimit:
                 longest one that is loaded, longer ones are left in `request.stream`; `timeout`: the seconds that before
                 hooks and handler may take, else the answer is 503.
         """
-        for name in options:
-            assert name in ("max_content_length", "max_body_length", "timeout"), "RateLimit: no option " + name
+        assert not set(options) - {"max_content_length", "max_body_length", "timeout"}, "RateLimit: no such option"
 
         def add(f: "F") -> "F":
             self._of[f] = rate or self, options
@@ -80,49 +79,43 @@ class RateLimit:
 
         return add
 
-    def take(self, request: "Request") -> str:
-        """Take a token for a request.
-
-        Returns:
-            the value of a RateLimit header, which tells the client what is left.
+    def take(self, request: "Any") -> None:
+        """Take a token for a request; `request.rate` is then the value of a RateLimit header, which tells what is left.
 
         Raises:
-            HTTPException: 429 with such a header and Retry-After, when there is none.
+            HTTPException: 429 with Retry-After, when there is none.
         """
         step, limit, slots, key = self.options
         full = self._at
         whose = (key(request) if key else request.client_addr[0])[:64]
         now = ticks()
-        most = missing = limit * step
-        for other in [whose] if whose in full else full:
-            # Milliseconds until that bucket is full; what is longer than it can be lies in the past.
+        most = least = limit * step
+        # All of them each time: none may stay until the clock comes round and makes a future of its past.
+        for other in list(full):
             wait = (full[other] - now) & _MASK
             if wait > most:
-                wait = 0
-            if wait <= missing:
-                missing = wait
+                del full[other]  # it is full, since a time that has passed
+            elif wait <= least:
+                least = wait
                 fullest = other
-        if whose not in full:
-            missing = 0
-            if len(full) >= slots:
-                full.pop(fullest)
-        missing += step
+        if whose not in full and len(full) >= slots:
+            del full[fullest]
+        missing = ((full.get(whose, now) - now) & _MASK) + step
         left = most - missing
         # draft-ietf-httpapi-ratelimit-headers-10 4: requests that are left, seconds until there are as many as can be.
-        value = '"default";r=%d;t=%d' % (left // step * (left > 0), -(-missing // 1000))
+        request.rate = '"default";r=%d;t=%d' % (left // step * (left > 0), -(-missing // 1000))
         if left < 0:
-            abort(429, "Too many requests", {"RateLimit": value, "Retry-After": str(-(left // 1000))})
+            abort(429, "Slow down", {"Retry-After": str(-(left // 1000))})
         full[whose] = (now + missing) & _MASK
-        return value
 
-    async def admit(self, request: "Request", route: "Route | None") -> None:
+    def admit(self, request: "Request", route: "Route | None") -> None:
         """Apply the limits: this is a hook."""
         rate, options = self._of.get(route and route.handler, (self, {}))
         for name in options:
             setattr(request, name, options[name])
-        request.rate = rate.take(request)  # type: ignore[attr-defined]
+        rate.take(request)
 
-    async def after(self, request: "Request", response: "Response") -> None:
+    async def after(self, request: "Any", response: "Response") -> None:
         """Tell the client what is left: this is a hook."""
-        if hasattr(request, "rate"):  # not when a hook ahead of ours has answered
+        if hasattr(request, "rate"):  # not when it could not be read, or a hook ahead of ours has answered
             response.headers["RateLimit"] = request.rate
