@@ -327,6 +327,11 @@ def csrf_app(csrf: CSRF) -> Microdot:
     async def socket(request: Request, ws: "Any") -> None:
         await ws.send(await ws.receive())
 
+    @app.get("/unprotected")
+    @with_websocket
+    async def unprotected(request: Request, ws: "Any") -> None:
+        await ws.send(await ws.receive())
+
     return app
 
 
@@ -370,9 +375,11 @@ async def test_b7d_web_sockets_of_other_sites() -> None:
         results.append((yield "hello"))
 
     client = TestClient(app, host="board.local")
-    for origin, expected in (("http://evil.example", 0), ("null", 0), ("http://board.local", 1)):
-        await client.websocket("/socket", peer, headers={"Origin": origin})
-        assert len(results) == expected, origin
+    for path in ("/unprotected", "/socket"):
+        for origin, expected in (("http://evil.example", 0), ("null", 0), ("http://board.local", 1)):
+            results.clear()
+            await client.websocket(path, peer, headers={"Origin": origin})
+            assert len(results) == expected, (path, origin)
 
 
 def cors_app(cors: CORS) -> TestClient:
