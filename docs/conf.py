@@ -96,11 +96,13 @@ html_theme_options = {
         "color-brand-primary": "#0b6e63",
         "color-brand-content": "#0b6e63",
         "color-brand-visited": "#4f5d8f",
+        "color-highlight-on-target": "#d9f2ee",
     },
     "dark_css_variables": {
         "color-brand-primary": "#4fd1bd",
         "color-brand-content": "#4fd1bd",
         "color-brand-visited": "#a9b4e8",
+        "color-highlight-on-target": "#143b36",
     },
 }
 pygments_style = "friendly"

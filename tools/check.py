@@ -70,6 +70,10 @@ def _pytest(*arguments: str) -> list[str]:
     return _python("-m", "pytest", "-q", "--durations=3", "--continue-on-collection-errors", *arguments)
 
 
+def _sphinx(builder: str, out: str) -> list[str]:
+    return _python("-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder, "-d", "build/site-doctrees", "docs", out)
+
+
 def find_pythons() -> dict[str, str]:
     """Return the other CPythons of this machine: version → path. The running one is not among them."""
     running = "%d.%d" % sys.version_info[:2]
@@ -152,7 +156,20 @@ def steps() -> list[Step]:
         ),
         Step("gen", "generated files are up to date", lambda: [_python("tools/gen.py", "--check")]),
         Step("types", "mypy, strict", lambda: [_python("-m", "mypy")]),
-        Step("unit", "pytest: conformance, packages, wire", lambda: [_pytest("--ignore=tests/packaging")]),
+        Step(
+            "unit",
+            "pytest: conformance, packages, wire",
+            lambda: [_pytest("--ignore=tests/packaging", "--ignore=tests/docs")],
+        ),
+        Step(
+            "docs",
+            "the site without a warning, its blocks and its links",
+            lambda: [
+                _sphinx("html", "build/site"),
+                _sphinx("doctest", "build/site-doctest"),
+                _pytest("tests/docs"),
+            ],
+        ),
         Step("packaging", "wheels, mip, manifests, the demo", lambda: [_pytest("tests/packaging")], after=("build",)),
         Step(
             "board",
@@ -282,7 +299,7 @@ def run_all(chosen: Sequence[Step], jobs: int) -> None:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = "gen, types, build, unit, packaging, board, pythons, size"
+    names = "gen, types, build, unit, docs, packaging, board, pythons, size"
     parser.add_argument("steps", nargs="*", help=f"{names} (default: all)")
     parser.add_argument("-j", dest="jobs", type=int, default=2, help="steps at a time (default 2)")
     parser.add_argument("--list", action="store_true", help="print the steps and what they are for")
