@@ -4,6 +4,7 @@ from .http import HTTPException, const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .http import Request
@@ -71,6 +72,18 @@ class Channel:
     async def close(self) -> None:
         """Close the connection after what was written."""
         self._connection.close()
+
+
+def watch(connection: "Any", f: "Callable[[], None] | None") -> None:
+    """Have the sweeper call a function four times a second while a native connection lasts; None: no more."""
+    connection.streaming = f is not None
+    connection.patience = 1 << 29  # ticks: the function decides what ends the handler
+    connection.look = f
+
+
+def look(connection: "Any") -> None:
+    """While nobody reads a native connection: move what has arrived into its buffer, and notice that the peer has gone."""
+    type(connection).look(connection)
 
 
 async def upgrade(request: "Any", headers: "dict[str, str]") -> "Any":

@@ -5,88 +5,30 @@
 
 from asyncio import CancelledError, current_task, sleep
 
-from .channel import field, upgrade
-from .helpers import wraps
+from .channel import field, watch
 from .http import HTTPException, Request, Response, const
-from .websocket import WebSocket, WebSocketError
+from .websocket import WebSocket, WebSocketError, _upgrade
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Generator
     from typing import Any
+
+try:
+    from sys import print_exception  # type: ignore[attr-defined]  # of boards
+except ImportError:
+    from traceback import print_exception
 
 _LINGER = const(1)  # seconds for the peer to answer our Close
 
 
-# The handshake --------------------------------------------------------------------------------------------------------
-
-
-def _has(request: Request, name: str, token: str) -> bool:
-    return token in [one.strip() for one in field(request, name).lower().split(",")]
-
-
-async def admit(ws: WebSocket, headers: "dict[str, str]") -> "Any":
-    """Look at a handshake that is not of the plainest kind, and answer it.
-
-    Args:
-        ws: the WebSocket.
-        headers: what is to be answered.
-
-    Returns:
-        what carries the frames; None when the host frames messages itself.
-
-    Raises:
-        HTTPException: 400 it is none, 403 the origin is not allowed, 426 for a version other than 13.
-    """
-    request = ws.request
-    connection = request.connection
-    # ASGI servers have checked the handshake; in HTTP/2 it looks different.
-    if not getattr(connection, "accepted", False):
-        key = field(request, "Sec-WebSocket-Key")
-        from binascii import a2b_base64
-
-        try:
-            if (
-                request.method != "GET"
-                or request.http_version[-3:] != "1.1"
-                or not _has(request, "Upgrade", "websocket")
-                or not _has(request, "Connection", "upgrade")
-                or len(key) != 24
-                or len(a2b_base64(key)) != 16
-            ):
-                raise ValueError
-        except ValueError:
-            raise HTTPException(400)
-        if field(request, "Sec-WebSocket-Version") != "13":
-            raise HTTPException(426, None, {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
-    origin = field(request, "Origin")
-    allowed = ws.origins
-    if origin and allowed != "*":
-        if (
-            origin not in allowed
-            if allowed is not None
-            else origin.partition("://")[2].lower() != field(request, "Host").lower()
-        ):
-            raise HTTPException(403)
-    offered = [one.strip() for one in field(request, "Sec-WebSocket-Protocol").split(",")]
+def choose(ws: WebSocket, headers: "dict[str, str]") -> None:
+    """Agree on a subprotocol (4.2.2)."""
+    offered = [name.strip() for name in field(ws.request, "Sec-WebSocket-Protocol").split(",")]
     for name in ws.protocols:
         if name in offered:
             headers["Sec-WebSocket-Protocol"] = ws.subprotocol = name
             break
-    channel = await upgrade(request, headers)
-    if hasattr(connection, "fill"):
-        return connection
-    if channel.messages:
-        if getattr(channel, "ahead", False):
-            from ._websocket_hosts import Ahead
-
-            Ahead(ws, channel)
-        else:
-            Messages(ws, channel)
-        return None
-    from ._websocket_hosts import Streams
-
-    return Streams(ws, channel)
 
 
 # The end --------------------------------------------------------------------------------------------------------------
@@ -119,34 +61,36 @@ def read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
     return code
 
 
-def code_of(exc: BaseException, ws: WebSocket) -> "tuple[int, str]":
-    """Return code and reason for what a handler raised; raises it again when it is not for us."""
-    if isinstance(exc, HTTPException):
-        return 1008 if exc.status_code < 500 else 1011, exc.reason
-    if isinstance(exc, CancelledError) and ws.closed:
-        # Because the peer has gone: that is no reason to end anything but the handler.
-        return 1000, ""
-    if not isinstance(exc, Exception):
-        raise exc
-    from .microdot import MUTED_SOCKET_ERRORS, print_exception
+async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
+    """Close when a handler has ended, and wait a moment for the peer's Close (7.1.1), so that nothing is lost.
 
-    if not isinstance(exc, OSError):
-        print_exception(exc)
-    elif exc.args[0] not in MUTED_SOCKET_ERRORS:
-        raise exc
-    return 1011, ""
-
-
-async def finish(ws: WebSocket, code: int, reason: str) -> None:
-    """Close, and wait a moment for the peer's Close (7.1.1), so that the end of the connection loses nothing."""
+    Args:
+        ws: the WebSocket.
+        problem: what the handler raised; it is raised again when it is not for us.
+    """
+    code = 1011 if problem else 1000
+    reason = ""
+    if isinstance(problem, HTTPException):
+        reason = problem.reason
+        if problem.status_code < 500:
+            code = 1008
+        problem = None
+    elif isinstance(problem, CancelledError):
+        if ws.closed:  # because the peer has gone: that is no reason to end anything but the handler
+            problem = None
+    elif isinstance(problem, OSError):
+        if problem.errno in (32, 54, 104, 128):  # on another connection somebody has gone
+            problem = None
+    elif isinstance(problem, Exception):
+        print_exception(problem)
+        problem = None
     try:
         await ws.close(code, reason)
         link = ws._link
-        if not link:  # the host does the rest
-            return
-        link.streaming = False
-        link.expires = link.server.deadline(_LINGER)
-        ws._pieces = True
+        if not ws._over:  # the native server's
+            watch(link, None)
+            link.expires = link.server.deadline(_LINGER)
+            ws._pieces = True
         while not ws._over and not ws._busy:
             if not ws._steps:
                 link.buffer = b""
@@ -154,6 +98,9 @@ async def finish(ws: WebSocket, code: int, reason: str) -> None:
                 ws._over = not await link.fill()
     except (OSError, HTTPException):  # it has come, or the time is over
         pass
+    finally:
+        if problem:
+            raise problem
 
 
 # Text -----------------------------------------------------------------------------------------------------------------
@@ -270,87 +217,84 @@ _ATTRIBUTES = {"opcode": 0, "subprotocol": None, "close_reason": "", "_rest": No
 # Hosts that frame messages themselves ---------------------------------------------------------------------------------
 
 
+def adopt(ws: WebSocket, channel: "Any") -> None:
+    """Give a WebSocket what carries it where the server is not the native one."""
+    if not channel.messages:
+        from ._websocket_hosts import Streams
+
+        ws._attach(Streams(ws, channel))
+    elif getattr(channel, "ahead", False):
+        from ._websocket_hosts import Ahead
+
+        Ahead(ws, channel)
+    else:
+        Messages(ws, channel)
+
+
 class Messages:
-    """What a `WebSocket` does where the host carries whole messages: its methods take the places of the other ones.
+    """What the native server's connection is to a `WebSocket`, where the host carries whole messages.
 
     Args:
         ws: the WebSocket.
         channel: the channel of the host.
     """
 
+    _message: "Any" = None  # received and not yet taken
     _unsent: "Any" = None  # fragments of a message that goes on
-    _rest: "Any" = None  # what readinto() has not given yet
 
     def __init__(self, ws: WebSocket, channel: "Any") -> None:
         self.ws = ws
         self.channel = channel
-        for name in ("receive", "readinto", "send", "close"):
-            setattr(ws, name, getattr(self, name))
+        self._out: "list[tuple[int, Any]]" = []
+        self.server = self
+        ws._link = self
+        ws._steps = self._steps()
+        ws._put = self._put  # type: ignore[method-assign]
 
-    async def next(self) -> "Any":
-        """Return the peer's next message.
+    async def fill(self) -> bool:
+        """Wait for a message; False when the peer has gone."""
+        self._message = await self.channel.receive()
+        return self._message is not None
+
+    def _steps(self) -> "Generator[Any, None, None]":
+        ws = self.ws
+        while True:
+            while self._message is None:
+                yield None
+            message = self._message
+            self._message = None
+            ws.opcode = 1 if isinstance(message, str) else 2
+            limit = Request.max_body_length if ws.max_message_length < 0 else ws.max_message_length
+            if ws._pieces:
+                if message:
+                    yield message
+                message = b""
+            # A character has at most four bytes.
+            elif 0 < limit < 4 * len(message) and limit < len(message.encode() if ws.opcode == 1 else message):
+                raise ws._fail(1009, "Message too large")
+            yield message
+
+    def _put(self, first: int, data: "Any") -> None:
+        self._out.append((first, data))
+        self.ws._full = self.ws._full or 1
+
+    async def flush(self) -> None:
+        """Send what was put.
 
         Raises:
-            WebSocketError: it has gone.
+            OSError: the peer has gone.
         """
-        ws = self.ws
-        if not ws.closed:
-            message = await self.channel.receive()
-            if message is not None:
-                ws.opcode = 1 if isinstance(message, str) else 2
-                return message
-        raise ws._lose()
-
-    async def receive(self) -> "str | bytes":
-        """Do what `WebSocket.receive()` says."""
-        message = await self.next()
-        limit = self.ws.max_message_length
-        if limit < 0:
-            limit = Request.max_body_length
-        # A character has at most four bytes.
-        if 0 < limit < 4 * len(message) and limit < len(message.encode() if isinstance(message, str) else message):
-            await self.close(1009, "Message too large")
-            raise WebSocketError("Message too large", 1009)
-        return message  # type: ignore[no-any-return]
-
-    async def readinto(self, buffer: "bytearray | memoryview") -> int:
-        """Do what `WebSocket.readinto()` says."""
-        rest = self._rest
-        if rest is None:
-            rest = await self.next()
-            if isinstance(rest, str):
-                rest = rest.encode()
-        n = min(len(rest), len(buffer))
-        buffer[:n] = rest[:n]
-        self._rest = rest[n:] if n else None
-        return n
-
-    async def send(self, data: "Any", opcode: "int | None" = None, more: bool = False) -> None:
-        """Do what `WebSocket.send()` says."""
-        if self.ws.closed:
-            raise self.ws._end(1006)
-        if opcode is not None and opcode > 7:  # the host's business
-            return
-        if self._unsent is not None:
-            data = self._unsent + data
-        self._unsent = data if more else None
-        if not more:
-            try:
-                await self.channel.send(data)
-            except OSError:
-                raise self.ws._lose()
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Do what `WebSocket.close()` says."""
-        reason = check_close(code, reason)
-        ws = self.ws
-        if not ws.closed:
-            ws.closed = ws._over = True
-            ws.close_code = code
-            try:
-                await self.channel.close(1000 if code == 1005 else code, reason)
-            except OSError:
-                pass
+        while self._out:
+            first, data = self._out.pop(0)
+            if first == 0x88:
+                self.ws._over = True
+                await self.channel.close(self.ws.close_code if data else 1000, str(data[2:], "utf-8"))
+            elif first < 0x88:  # pings are the host's business
+                if self._unsent is not None:
+                    data = self._unsent + data
+                self._unsent = None if first > 127 else data
+                if first > 127:
+                    await self.channel.send(data)
 
 
 # What programs import from websocket.py -------------------------------------------------------------------------------
@@ -368,42 +312,11 @@ async def websocket_upgrade(request: Request, **settings: "Any") -> WebSocket:
     Raises:
         HTTPException: see `WebSocket.handshake()`.
     """
-    ws = WebSocket(request)
-    for name in settings:
-        setattr(ws, name, settings[name])
-    await ws.handshake()
+    ws = await _upgrade(request, settings)
 
     async def after(request: Request, response: Response) -> Response:
-        await finish(ws, 1000, "")
+        await finish(ws, None)
         return Response.already_handled
 
     request.after_request(after)
     return ws
-
-
-def websocket_wrapper(
-    f: "Callable[..., Any]", upgrade_function: "Callable[[Request], Awaitable[WebSocket]]"
-) -> "Callable[..., Any]":
-    """Return the route of a WebSocket handler.
-
-    Args:
-        f: `f(request, ws, **path_args)`.
-        upgrade_function: makes the `WebSocket` of a request.
-    """
-
-    @wraps(f)
-    async def wrapper(request: Request, *args: "Any", **kwargs: "Any") -> "Any":
-        ws = await upgrade_function(request)
-        code = 1000
-        reason = ""
-        try:
-            await f(request, ws, *args, **kwargs)
-        except WebSocketError:
-            pass
-        except BaseException as exc:
-            code, reason = code_of(exc, ws)
-        finally:
-            await finish(ws, code, reason)
-        return Response.already_handled
-
-    return wrapper

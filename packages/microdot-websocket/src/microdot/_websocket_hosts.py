@@ -19,52 +19,38 @@ class Ahead(Messages):
         super().__init__(ws, channel)
         self._handler: Any = current_task()
         self._reading = False
-        self._waiting = False  # the handler waits for who reads
-        self._parked: list[Any] = []
         self._done = Event()
         self._watcher = create_task(self._watch())
 
-    async def _read(self) -> Any:
+    async def _read(self) -> bool:
         self._reading = True
         try:
-            return await self.channel.receive()
+            return await super().fill()
         finally:
             self._reading = False
             self._done.set()
 
-    async def next(self) -> Any:
-        """Return the peer's next message; raises WebSocketError when it has gone."""
-        ws = self.ws
-        self._waiting = True
-        try:
-            while self._reading:
-                self._done.clear()
-                await self._done.wait()
-            if not ws.closed:
-                message = self._parked.pop() if self._parked else await self._read()
-                if message is not None:
-                    ws.opcode = 1 if isinstance(message, str) else 2
-                    return message
-        finally:
-            self._waiting = False
-        raise ws._lose()
+    async def fill(self) -> bool:
+        """Wait for a message; False when the peer has gone."""
+        while self._reading:
+            self._done.clear()
+            await self._done.wait()
+        return self._message is not None or (not self.ws.closed and await self._read())
 
     async def _watch(self) -> None:
         while not self.ws.closed:
             await sleep(1)
-            if not self._reading and not self._parked and not self.ws.closed:
-                message = await self._read()
-                if message is not None:
-                    self._parked.append(message)
-                elif not self.ws.closed:
+            if not self._reading and self._message is None and not self.ws.closed:
+                if not await self._read() and not self.ws.closed:
                     self.ws._lose()
-                    if not self._waiting:
+                    if not self.ws._busy:
                         self._handler.cancel()
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Do what `WebSocket.close()` says."""
-        await super().close(code, reason)
-        self._watcher.cancel()
+    async def flush(self) -> None:
+        """Send what was put; raises OSError: the peer has gone."""
+        await super().flush()
+        if self.ws._over:
+            self._watcher.cancel()
 
 
 class Streams:

@@ -12,8 +12,8 @@ frame messages themselves.
 
 from asyncio import sleep
 
-from .channel import field, upgrade
-from .http import Request, Response, const
+from .channel import field, look, upgrade, watch
+from .http import HTTPException, Request, Response, const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -149,23 +149,35 @@ class WebSocket:
         request = self.request
         link = request.connection
         key = field(request, "Sec-WebSocket-Key")
-        origin = field(request, "Origin").lower()
-        try:
-            plain = (
-                hasattr(link, "fill")  # the native server's
-                and request.method == "GET"
-                and request.http_version == "1.1"
-                and field(request, "Upgrade").lower() == "websocket"
-                and "upgrade" in field(request, "Connection").lower().replace(",", " ").split()
-                and len(key) == 24
-                and len(a2b_base64(key)) == 16
-                and field(request, "Sec-WebSocket-Version") == "13"
-                # 10.2: browsers send cookies along with the handshakes of any page, so others' pages are to be kept out.
-                and (not origin or origin.endswith("://" + field(request, "Host").lower()))
-                and not (self.origins or self.protocols)
+        # ASGI servers have checked the handshake; in HTTP/2 it looks different.
+        if not getattr(link, "accepted", False):
+            try:
+                if (
+                    request.method != "GET"
+                    or request.http_version[-3:] != "1.1"
+                    or "websocket" not in _tokens(request, "Upgrade")
+                    or "upgrade" not in _tokens(request, "Connection")
+                    or len(key) != 24
+                    or len(a2b_base64(key)) != 16
+                ):
+                    raise ValueError
+            except ValueError:
+                raise HTTPException(400)
+            if field(request, "Sec-WebSocket-Version") != "13":
+                raise HTTPException(426, None, {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
+        # 10.2: browsers send cookies along with the handshakes of any page, so others' pages are to be kept out.
+        origin = field(request, "Origin")
+        allowed = self.origins
+        if (
+            origin
+            and allowed != "*"
+            and (
+                origin not in allowed
+                if allowed is not None
+                else not origin.lower().endswith("://" + field(request, "Host").lower())
             )
-        except ValueError:
-            plain = False
+        ):
+            raise HTTPException(403)
         headers = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",
@@ -173,21 +185,23 @@ class WebSocket:
             .decode()
             .strip(),
         }
-        if not plain:
-            from ._websocket import admit
+        if self.protocols:
+            from ._websocket import choose
 
-            link = await admit(self, headers)
+            choose(self, headers)
+        channel = await upgrade(request, headers)
+        if not hasattr(link, "fill"):  # not the native server's
+            from ._websocket import adopt
+
+            adopt(self, channel)
         else:
-            await upgrade(request, headers)
-        self._attach(link)
+            self._attach(link)
 
     def _attach(self, link: "Any") -> None:
-        if link:
-            self._link = link
-            self._heard = link.server.tick
-            self._steps = self._frames()
-            link.streaming = True
-            link.look = self._look
+        self._link = link
+        self._heard = link.server.tick
+        self._steps = self._frames()
+        watch(link, self._look)
 
     def _frames(self) -> "Generator[Any, None, None]":
         """Yield the client's messages, or pieces of them and an empty one at the end of each.
@@ -307,6 +321,9 @@ class WebSocket:
         return self._end(1006)
 
     def _put(self, first: int, data: "Any") -> None:
+        """Send a frame, whose payload is str or bytes."""
+        if isinstance(data, str):
+            data = data.encode()
         n = len(data)
         if n < 126:
             head = bytes((first, n))
@@ -391,7 +408,7 @@ class WebSocket:
             first = await first_byte(self, data, opcode, more)
         if self.closed:
             raise self._end(1006)
-        self._put(first, data.encode() if isinstance(data, str) else data)
+        self._put(first, data)
         while self._full:
             await self._flush()
 
@@ -419,14 +436,13 @@ class WebSocket:
     def _look(self) -> None:
         """Look after the connection: the server's sweeper calls this four times a second."""
         link = self._link
-        link.patience = 6  # the end of the handler is decided here
         if self.closed:
             return
         try:
             if link.server.stopping:
                 raise self._end(1001)
             if not self._busy:
-                type(link).look(link)
+                look(link)
                 if not self._open and next(self._steps) is None and link.eof:
                     raise self._lose()
             age = link.server.tick - self._heard
@@ -444,6 +460,46 @@ class WebSocket:
                 link.task.cancel()
 
 
+def _tokens(request: Request, name: str) -> "list[str]":
+    return field(request, name).lower().replace(",", " ").split()
+
+
+async def _upgrade(request: Request, settings: "dict[str, Any]") -> WebSocket:
+    ws = WebSocket(request)
+    for name in settings:
+        setattr(ws, name, settings[name])
+    await ws.handshake()
+    return ws
+
+
+def websocket_wrapper(
+    f: "Callable[..., Any]", upgrade_function: "Callable[[Request], Awaitable[WebSocket]]"
+) -> "Callable[..., Any]":
+    """Return the route of a WebSocket handler.
+
+    Args:
+        f: `f(request, ws, **path_args)`, a coroutine function.
+        upgrade_function: makes the `WebSocket` of a request.
+    """
+
+    async def wrapper(request: Request, *args: "Any", **kwargs: "Any") -> Response:
+        ws = await upgrade_function(request)
+        problem = None
+        try:
+            await f(request, ws, *args, **kwargs)
+        except WebSocketError:
+            pass
+        except BaseException as exc:
+            problem = exc
+        if problem or not ws._over:
+            from ._websocket import finish
+
+            await finish(ws, problem)
+        return Response.already_handled
+
+    return wrapper if wraps is None else wraps(f)(wrapper)
+
+
 def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Callable[..., Any]":
     """Make a route of `f(request, ws, **path_args)`, whose WebSocket is closed when it ends.
 
@@ -457,47 +513,24 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
     1008 when it calls `abort()` with a status below 500.
 
     Args:
-        f: the handler.
+        f: the handler, a coroutine function.
         settings: attributes of `WebSocket`, as in `@with_websocket(origins="*", ping_interval=5)`.
     """
     if not f:
         return lambda f: with_websocket(f, **settings)
-
-    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
-        ws = WebSocket(request)
-        for name in settings:
-            setattr(ws, name, settings[name])
-        await ws.handshake()
-        code = 1000
-        reason = ""
-        try:
-            await f(request, ws, *args, **kwargs)
-        except WebSocketError:
-            pass
-        except BaseException as exc:
-            from ._websocket import code_of
-
-            code, reason = code_of(exc, ws)
-        finally:
-            if not ws._over:
-                from ._websocket import finish
-
-                await finish(ws, code, reason)
-        return Response.already_handled
-
-    return wrapper if wraps is None else wraps(f)(wrapper)
+    return websocket_wrapper(f, lambda request: _upgrade(request, settings))
 
 
 if TYPE_CHECKING:
-    from ._websocket import websocket_upgrade as websocket_upgrade, websocket_wrapper as websocket_wrapper
+    from ._websocket import websocket_upgrade as websocket_upgrade
 
 
 def _find(name: str) -> object:
-    if name[:10] != "websocket_":
+    if name != "websocket_upgrade":
         raise AttributeError(name)
-    import microdot._websocket as more  # `from microdot import` would ask the facade first
+    from ._websocket import websocket_upgrade
 
-    return getattr(more, name)
+    return websocket_upgrade
 
 
 globals()["__getattr__"] = _find
