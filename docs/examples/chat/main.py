@@ -1,7 +1,6 @@
 """A chat over WebSocket, and a live reading as server-sent events, both fed from topics.
 
-    python main.py            on a computer: http://127.0.0.1:5000
-    micropython main.py       the same on a board, with microdot-websocket, microdot-sse and microdot-pubsub
+    python main.py [PORT [HOST]]
 
 What is said goes to everybody; who joins gets what was said last. A browser that lost its connection comes back by itself,
 and gets the readings that it missed.
@@ -12,44 +11,12 @@ import gc
 import sys
 import time
 
-from microdot import Microdot, Request
+from microdot import Microdot, Request, Response, send_file
 from microdot.pubsub import PubSub
 from microdot.sse import SSE, with_sse
 from microdot.websocket import WebSocket, with_websocket
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Chat</title>
-<p>Reading: <output id="reading">none yet</output></p>
-<ul id="said"></ul>
-<form id="form"><input id="text" autocomplete="off" placeholder="Say something"><button>Send</button></form>
-<script>
-const said = document.getElementById("said");
-let socket;
-function open() {
-  socket = new WebSocket(location.origin.replace("http", "ws") + "/chat" + location.search);
-  socket.onmessage = (event) => {
-    const message = JSON.parse(event.data);
-    const item = document.createElement("li");
-    item.textContent = message.name + ": " + message.text;  // never innerHTML: others wrote it
-    said.append(item);
-  };
-  socket.onclose = () => setTimeout(open, 1000);
-}
-open();
-document.getElementById("form").onsubmit = (event) => {
-  event.preventDefault();
-  const text = document.getElementById("text");
-  socket.send(text.value);
-  text.value = "";
-};
-new EventSource("/readings").onmessage = (event) => {
-  document.getElementById("reading").textContent = JSON.parse(event.data).free;
-};
-</script>
-"""
+HERE = __file__.rpartition("/")[0] or "."
 
 app = Microdot()
 chat = PubSub(history=10)
@@ -57,13 +24,15 @@ readings = PubSub(history=10)
 
 
 @app.get("/")
-async def index(request: Request) -> "tuple[str, dict[str, str]]":
-    return PAGE, {"Content-Type": "text/html"}
+async def index(request: Request) -> Response:
+    """Send the page."""
+    return send_file(HERE + "/index.html")
 
 
 @app.get("/chat")
-@with_websocket
+@with_websocket(max_message_length=2000)
 async def room(request: Request, ws: WebSocket) -> None:
+    """Tell everybody what one says; begin with what was said last."""
     name = request.args.get("name", "somebody")[:20]
     feed = asyncio.create_task(chat.feed(ws, "said", after=""))
     try:
@@ -77,6 +46,7 @@ async def room(request: Request, ws: WebSocket) -> None:
 @app.get("/readings")
 @with_sse
 async def live(request: Request, sse: SSE) -> None:
+    """Send the readings; who is slow gets the newest only."""
     await readings.feed(sse, "*", policy="latest", size=1)
 
 
@@ -88,14 +58,15 @@ async def measure() -> None:
         await asyncio.sleep(1)
 
 
-async def main() -> None:
+async def main(port: int = 5000, host: str = "0.0.0.0") -> None:
     """Measure and serve."""
     task = asyncio.create_task(measure())
     try:
-        await app.start_server(host="127.0.0.1", port=int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+        await app.start_server(host, port)
     finally:
         task.cancel()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+    asyncio.run(main(port, sys.argv[2] if len(sys.argv) > 2 else "0.0.0.0"))

@@ -93,7 +93,7 @@ async def put_heater(request: Request) -> "dict[str, object] | tuple[dict[str, s
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    host = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
+    host = sys.argv[2] if len(sys.argv) > 2 else "0.0.0.0"
     gc.collect()  # what compiling this program took, before other things settle between the pieces
     try:
         app.run(host=host, port=port)

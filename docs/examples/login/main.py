@@ -10,7 +10,7 @@ Log in as `ann` with the password `correct horse`, or as `bob` with `battery sta
 import os
 import sys
 
-from microdot import Microdot, Request, Response
+from microdot import Microdot, Request, Response, send_file
 from microdot.csrf import CSRF
 from microdot.helpers import invoke_handler
 from microdot.login import Login
@@ -41,6 +41,8 @@ USERS = {
     )
 }
 
+HERE = __file__.rpartition("/")[0] or "."
+
 app = Microdot()
 Response.default_content_type = "text/html"
 # A new key with each start logs everybody out: a real site keeps one in a file of its own.
@@ -49,13 +51,31 @@ CSRF(app)
 login = Login()
 limiter = Limiter(attempts=5, seconds=60)
 
-PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>Users</title>%s</html>"
-FORM = (
-    "<h1>Log in</h1><p>%s</p><form method=post>"
-    "<p><label>Name <input name=name></label> <label>Password <input name=password type=password></label></p>"
-    "<p><label><input name=remember type=checkbox> Remember me for a week</label></p>"
-    "<p><button>Log in</button></p></form>"
-)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Users</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/style.css">
+</head>
+<body><main>%s</main></body>
+</html>"""
+FORM = """<h1>Log in</h1><p role="alert">%s</p>
+<form method="post">
+<label>Name <input name="name" autocomplete="username"></label>
+<label>Password <input name="password" type="password" autocomplete="current-password"></label>
+<label><input name="remember" type="checkbox"> Remember me for a week</label>
+<button>Log in</button>
+</form>"""
+
+
+@app.get("/style.css")
+async def style(request: Request) -> Response:
+    """Send the style sheet, to be kept for an hour."""
+    return send_file(HERE + "/style.css", max_age=3600)
 
 
 @login.user_loader
@@ -72,8 +92,8 @@ async def index(request: Request, session: SessionDict) -> str:
     session["visits"] = session.get("visits", 0) + 1
     session.save()
     return PAGE % (
-        "<h1>Hello, %s</h1><p>Visits: <span id=visits>%d</span></p><p><a href=/settings>Settings</a></p>"
-        "<form method=post action=/logout><button>Log out</button></form>" % (request.g.current_user.id, session["visits"])
+        '<h1>Hello, %s</h1><p>Visits: <span id=visits>%d</span></p><p><a href="/settings">Settings</a></p>'
+        '<form method="post" action="/logout"><button>Log out</button></form>' % (request.g.current_user.id, session["visits"])
     )
 
 
@@ -81,7 +101,10 @@ async def index(request: Request, session: SessionDict) -> str:
 @login.fresh
 async def settings(request: Request) -> str:
     """Show what only those see who have just proved who they are."""
-    return PAGE % "<h1>Settings</h1><form method=post action=/logout-everywhere><button>Log out everywhere</button></form>"
+    return PAGE % (
+        '<h1>Settings</h1><form method="post" action="/logout-everywhere"><button>Log out everywhere</button></form>'
+        '<p><a href="/">Back</a></p>'
+    )
 
 
 @app.get("/login")
