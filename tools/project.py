@@ -120,6 +120,15 @@ def packages(root: Path = ROOT) -> list[Package]:
     return sorted(found, key=lambda package: (package.name != CORE, package.name))
 
 
+def repository(root: Path = ROOT) -> str:
+    """Return where the repository is published, as `OWNER/NAME` on GitHub; empty while it is not.
+
+    tools/release.py --repository sets it, in `[tool.microdot]` of the root's pyproject.toml.
+    """
+    table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(table["tool"].get("microdot", {}).get("repository", ""))
+
+
 def with_requirements(names: Iterable[str], known: Sequence[Package]) -> list[Package]:
     """Return the named packages and the siblings that they require. Raises ValueError for an unknown name."""
     by_name = {package.name: package for package in known}

@@ -14,7 +14,7 @@ from typing import Any
 import gen
 import mip
 import release
-from project import CORE, ROOT, Package
+from project import CORE, ROOT, Package, repository
 from support.environments import run
 
 
@@ -106,7 +106,11 @@ def test_manifest_and_package_json_name_the_board_files(members: list[Package]) 
         assert [target for target, _ in document["urls"]] == expected
         for target, source in document["urls"]:
             assert (package.directory / source).read_bytes() == (package.source.parent / target).read_bytes()
-        assert document["deps"] == [list(sibling) for sibling in package.siblings()]
+        published = repository()
+        assert document["deps"] == [
+            [f"github:{published}/packages/{name}", f"v{version}"] if published else [name, version]
+            for name, version in package.siblings()
+        ]
 
 
 def test_index_holds_the_board_files(members: list[Package], index: Path) -> None:
