@@ -70,5 +70,7 @@ async def main(port: int = 5443, host: str = "0.0.0.0", plain_port: int = 5080) 
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:] + ["5443", "0.0.0.0", "5080"][len(sys.argv) - 1 :]
-    asyncio.run(main(int(given[0]), given[1], int(given[2])))
+    given = sys.argv[1:]
+    port = int(given[0]) if given else 5443
+    host = given[1] if len(given) > 1 else "0.0.0.0"
+    asyncio.run(main(port, host, int(given[2]) if len(given) > 2 else 5080))
