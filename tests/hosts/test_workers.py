@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -83,6 +84,7 @@ def test_message_reaches_all_workers(
             pid = next_event(client)["pid"]
             if pid in subscribers:
                 client.close()
+                time.sleep(0.05)  # the other one may still be starting
                 continue
             subscribers[pid] = client
             stack.callback(client.close)

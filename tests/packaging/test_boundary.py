@@ -38,8 +38,8 @@ MORE_REQUEST_ATTRIBUTES = {
 
 SUBCLASSES = {
     # The applications that add the entry point of a host, which existing programs know by this name.
-    ("microdot-asgi", "Microdot"): {"__init__", "run", "shutdown"},
-    ("microdot-wsgi", "Microdot"): {"__init__", "run", "shutdown"},
+    ("microdot-asgi", "Hosted"): {"__init__", "prepare"},
+    ("microdot-wsgi", "Hosted"): {"__init__", "prepare"},
     # Requests with attributes that only this host has, made when they are asked for.
     ("microdot-asgi", "Request"): {"__getattr__", "headers"},
     ("microdot-wsgi", "Request"): {"__getattr__", "sock"},

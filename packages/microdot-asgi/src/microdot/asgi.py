@@ -15,16 +15,11 @@ docs/design.md describes one: it makes a request, awaits `app.dispatch()`, sends
 
 import asyncio
 import errno
-import multiprocessing
-import os
-import signal
-import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from microdot import (
     AsyncBytesIO as AsyncBytesIO,
-    Microdot as _Microdot,
     Request as Request,
     Response as Response,
     URLPattern as URLPattern,
@@ -34,6 +29,7 @@ from microdot import (
     send_file as send_file,
 )
 from microdot.headers import decode
+from microdot.hosting import Hosted, body_length, close_body, take_body, websocket_name
 from microdot.microdot import HTTPException, NoCaseDict, print_exception
 
 if TYPE_CHECKING:
@@ -317,29 +313,6 @@ def _lines(name: str, value: Any) -> "list[tuple[bytes, bytes]]":
     return lines
 
 
-def _length(body: Any) -> "int | None":
-    """Return how many bytes a body has, None when that cannot be told before it is read.
-
-    Raises:
-        TypeError: it is no body.
-    """
-    if isinstance(body, (bytes, bytearray, memoryview)):
-        return len(body)
-    if hasattr(body, "read"):
-        try:
-            here = body.tell()
-            end = body.seek(0, os.SEEK_END)
-            body.seek(here)
-            return int(end) - int(here)
-        except Exception:  # no such method, a pipe, an async file
-            return None
-    if hasattr(body, "__next__") or hasattr(body, "__anext__") or hasattr(body, "__aiter__"):
-        return None
-    if not body and not isinstance(body, (int, float)):
-        return 0
-    raise TypeError(f"response: the body is a {type(body)}; give str, bytes, dict, list, a file or an iterator")
-
-
 # The headers of responses that have none of their own, by what `Response.head()` makes of them.
 _plain: "dict[bytes, list[tuple[bytes, bytes]]]" = {}
 
@@ -379,7 +352,7 @@ def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | N
     """
     status = response.status_code
     headers = response.headers
-    length = _length(response.body)
+    length = body_length(response.body)
     fields: "list[tuple[bytes, bytes]]" = []
     typed = declared = False
     for name, value in headers.items():
@@ -403,7 +376,7 @@ def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | N
     return {"type": "http.response.start", "status": status, "headers": fields}, length
 
 
-class Microdot(_Microdot):
+class Microdot(Hosted):
     """An application that ASGI servers can call.
 
     Args:
@@ -420,11 +393,8 @@ class Microdot(_Microdot):
         super().__init__()
         self.lifespan_startup = lifespan_startup
         self.lifespan_shutdown = lifespan_shutdown
-        #: Whether `run()` serves this application, with the server of the core.
-        self.embedded_server = False
-        # The start hooks have run; or run now, for a server without lifespan.
+        # The start hooks have run.
         self._ready = False
-        self._starting: "asyncio.Future[None] | None" = None
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         await self.asgi_app(scope, receive, send)
@@ -450,7 +420,7 @@ class Microdot(_Microdot):
                 await self.handle_lifespan(scope, receive, send)
             return
         if not self._ready:
-            await self._get_ready()
+            await self.get_ready()
         client = scope.get("client")
         request = _Request(
             self,
@@ -509,7 +479,7 @@ class Microdot(_Microdot):
             answer: "dict[str, Any]" = {"type": kind + ".complete"}
             try:
                 if kind == "lifespan.startup":
-                    await self._begin()
+                    await self.prepare()
                     begun = True
                     if self.lifespan_startup:
                         await self.lifespan_startup(scope)
@@ -525,7 +495,8 @@ class Microdot(_Microdot):
             if kind == "lifespan.shutdown":
                 return
 
-    async def _begin(self) -> None:
+    async def prepare(self) -> None:
+        """Run the `start` hooks: the server has told that it starts, or the first request has come."""
         if "hooks" in self.__dict__:
             await self.begin()
         self._ready = True
@@ -534,52 +505,6 @@ class Microdot(_Microdot):
         self._ready = False
         if "hooks" in self.__dict__:
             await self.end()
-
-    async def _get_ready(self) -> None:
-        """Run the start hooks before the first request of a server without lifespan."""
-        if self._starting is None:
-            self._starting = asyncio.ensure_future(self._begin())
-            self._starting.add_done_callback(self._started)
-        await asyncio.shield(self._starting)
-
-    def _started(self, future: "asyncio.Future[None]") -> None:
-        self._starting = None  # after a failure the next request tries again
-
-    def run(
-        self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: Any = None, **options: Any
-    ) -> None:
-        """Serve with the server of the core, as a program on a board does.
-
-        Args:
-            host, port, debug, ssl, options: those of `run()` of the core.
-        """
-        self.embedded_server = True
-        super().run(host, port, debug, ssl, **options)
-
-    def shutdown(self) -> None:
-        """Stop the server: SIGTERM for the process that is to end, so that running requests finish.
-
-        That is this process; of a server with several workers it is the one that started them, which would replace this one.
-        """
-        if self.embedded_server or self.server is not None:
-            super().shutdown()
-        else:
-            os.kill(_server_process(), signal.SIGTERM)
-
-
-def _server_process() -> int:
-    """Return the number of the process that ends the server."""
-    if "gunicorn.arbiter" in sys.modules and os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
-        return os.getppid()  # gunicorn always has one above its workers
-    # A worker of uvicorn, hypercorn or granian is a process that runs a function of theirs. A program that gives `uvicorn.run`
-    # to a process is not to be killed itself.
-    target = getattr(multiprocessing.current_process(), "_target", None)
-    server = str(getattr(target, "__module__", "")).split(".")[0]
-    if multiprocessing.parent_process() is not None and server in ("uvicorn", "hypercorn", "granian"):
-        if getattr(target, "__name__", "") not in ("run", "main", "serve"):
-            return os.getppid()
-    return os.getpid()
-
 
 async def _respond(connection: _Connection, response: Any) -> None:
     """Send a response; a small one leaves in two messages.
@@ -591,15 +516,8 @@ async def _respond(connection: _Connection, response: Any) -> None:
         Exception: what the body raised, when some of the response may be out: the server then breaks the connection.
     """
     send = connection.send_event
+    chunks = take_body(response)
     body = response.body
-    chunks: "AsyncIterator[Any] | None" = None
-    if not isinstance(body, bytes):
-        if isinstance(body, str):
-            response.body = body = body.encode()
-        elif isinstance(body, (bytearray, memoryview)):
-            response.body = body = bytes(body)
-        elif any(hasattr(body, name) for name in ("read", "__next__", "__anext__", "__aiter__")):
-            chunks = response.body_iter().__aiter__()
     try:
         try:
             start, length = _start(response, connection.scope)
@@ -627,16 +545,7 @@ async def _respond(connection: _Connection, response: Any) -> None:
             raise
     finally:
         if chunks is not None:
-            await _close(chunks)
-
-
-async def _close(chunks: Any) -> None:
-    close = getattr(chunks, "aclose", None)  # an iterator of the program's own need not have it
-    if close is not None:
-        try:
-            await close()
-        except Exception as exc:
-            print_exception(exc)
+            await close_body(chunks)
 
 
 async def _stream(
@@ -735,10 +644,4 @@ else:
 
     def __getattr__(name):
         # microdot-websocket serves every host; a program that needs none has not installed it.
-        if name in ("WebSocket", "websocket_upgrade", "with_websocket"):
-            try:
-                import microdot.websocket
-            except ModuleNotFoundError:
-                raise ImportError(f"{name} is in microdot-websocket: pip install 'microdot-core[websocket]'") from None
-            return getattr(microdot.websocket, name)
-        raise AttributeError("module 'microdot.asgi' has no attribute " + repr(name))
+        return websocket_name("microdot.asgi", name)

@@ -21,12 +21,9 @@ import asyncio
 import atexit
 import contextvars
 import errno
-import multiprocessing
 import os
 import queue
-import signal
 import ssl
-import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
@@ -35,7 +32,6 @@ from urllib.parse import quote, unquote_to_bytes
 
 from microdot import (
     AsyncBytesIO as AsyncBytesIO,
-    Microdot as _Microdot,
     Request as Request,
     Response as Response,
     URLPattern as URLPattern,
@@ -45,6 +41,7 @@ from microdot import (
     send_file as send_file,
 )
 from microdot.headers import decode
+from microdot.hosting import Hosted, body_length, close_body, take_body, websocket_name
 from microdot.microdot import HTTPException, NoCaseDict, print_exception
 
 if TYPE_CHECKING:
@@ -441,29 +438,6 @@ def _target(environ: "Environ") -> str:
 # Responses ---------------------------------------------------------------------------------------------------------------
 
 
-def _length(body: Any) -> "int | None":
-    """Return how many bytes a body has, None when that cannot be told before it is read.
-
-    Raises:
-        TypeError: it is no body.
-    """
-    if isinstance(body, (bytes, bytearray, memoryview)):
-        return len(body)
-    if hasattr(body, "read"):
-        try:
-            here = body.tell()
-            end = body.seek(0, os.SEEK_END)
-            body.seek(here)
-            return int(end) - int(here)
-        except Exception:  # no such method, a pipe, an async file
-            return None
-    if hasattr(body, "__next__") or hasattr(body, "__anext__") or hasattr(body, "__aiter__"):
-        return None
-    if not body and not isinstance(body, (int, float)):
-        return 0
-    raise TypeError(f"response: the body is a {type(body)}; give str, bytes, dict, list, a file or an iterator")
-
-
 def _native(value: Any) -> str:
     """Make a native string of PEP 3333, whose characters are the bytes of UTF-8.
 
@@ -490,7 +464,7 @@ def _head(response: Response) -> "tuple[str, list[tuple[str, str]], int | None]"
         except ValueError:
             reason = "N/A"
     status = _native(f"{code} {reason}")
-    length = _length(response.body)
+    length = body_length(response.body)
     empty = code < 200 or code in (204, 304)
     fields = []
     typed = declared = False
@@ -521,7 +495,7 @@ def _head(response: Response) -> "tuple[str, list[tuple[str, str]], int | None]"
 # The application ---------------------------------------------------------------------------------------------------------
 
 
-class Microdot(_Microdot):
+class Microdot(Hosted):
     """An application that WSGI servers can call, from as many threads as they like.
 
     The `start` hooks run before the first request, the `stop` hooks when the process exits. A request has `environ`, and `sock`
@@ -530,10 +504,7 @@ class Microdot(_Microdot):
 
     def __init__(self) -> None:
         super().__init__()
-        #: Whether `run()` serves this application, with the server of the core.
-        self.embedded_server = False
         self._ready_in = 0  # the process in which the start hooks have run
-        self._starting: "asyncio.Future[None] | None" = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -564,7 +535,7 @@ class Microdot(_Microdot):
     async def _serve(self, environ: "Environ", exchange: _Exchange) -> None:
         """Serve one request, in the loop."""
         if self._ready_in != os.getpid():
-            await self._get_ready()
+            await self.get_ready()
         connection = _Connection(environ)
         request: "_Request | None" = None
         problem = None
@@ -626,15 +597,8 @@ class Microdot(_Microdot):
         Raises:
             Exception: what the body raised, when some of the response may be out: the server then breaks the connection.
         """
+        chunks = take_body(response)
         body = response.body
-        chunks: "AsyncIterator[Any] | None" = None
-        if not isinstance(body, bytes):
-            if isinstance(body, str):
-                response.body = body = body.encode()
-            elif isinstance(body, (bytearray, memoryview)):
-                response.body = body = bytes(body)
-            elif any(hasattr(body, name) for name in ("read", "__next__", "__anext__", "__aiter__")):
-                chunks = response.body_iter().__aiter__()
         try:
             try:
                 if response is Response.already_handled:
@@ -663,9 +627,10 @@ class Microdot(_Microdot):
             response.bytes_sent = len(body)
         finally:
             if chunks is not None:
-                await _close(chunks)
+                await close_body(chunks)
 
-    async def _begin(self) -> None:
+    async def prepare(self) -> None:
+        """Run the `start` hooks, in the process that serves, and see to it that the `stop` hooks run."""
         if "hooks" in self.__dict__:
             await self.begin()
             atexit.register(self._at_exit, os.getpid())
@@ -676,48 +641,6 @@ class Microdot(_Microdot):
             exchange = _Exchange(_event_loop())
             exchange.begin(self.end())
             exchange.next()
-
-    async def _get_ready(self) -> None:
-        if self._starting is None:
-            self._starting = asyncio.ensure_future(self._begin())
-            self._starting.add_done_callback(self._started)
-        await asyncio.shield(self._starting)
-
-    def _started(self, future: "asyncio.Future[None]") -> None:
-        self._starting = None  # after a failure the next request tries again
-
-    def run(
-        self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: Any = None, **options: Any
-    ) -> None:
-        """Serve with the server of the core, as a program on a board does.
-
-        Args:
-            host, port, debug, ssl, options: those of `run()` of the core.
-        """
-        self.embedded_server = True
-        super().run(host, port, debug, ssl, **options)
-
-    def shutdown(self) -> None:
-        """Stop the server: SIGTERM for the process that is to end.
-
-        That is this process; of a server with several workers it is the one that started them, which would replace this one.
-        """
-        if self.embedded_server or self.server is not None:
-            super().shutdown()
-        else:
-            os.kill(_server_process(), signal.SIGTERM)
-
-
-def _server_process() -> int:
-    """Return the number of the process that ends the server."""
-    if "gunicorn.arbiter" in sys.modules and os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
-        return os.getppid()  # gunicorn always has one above its workers
-    target = getattr(multiprocessing.current_process(), "_target", None)
-    module = str(getattr(target, "__module__", ""))
-    if multiprocessing.parent_process() is not None and module.split(".")[0] == "granian":
-        return os.getppid()
-    return os.getpid()
-
 
 async def _stream(
     exchange: _Exchange,
@@ -750,15 +673,6 @@ async def _stream(
         raise ValueError("response: the body is shorter than its Content-Length")
 
 
-async def _close(chunks: Any) -> None:
-    close = getattr(chunks, "aclose", None)  # an iterator of the program's own need not have it
-    if close is not None:
-        try:
-            await close()
-        except Exception as exc:
-            print_exception(exc)
-
-
 if TYPE_CHECKING:
     from microdot.websocket import (
         WebSocket as WebSocket,
@@ -769,10 +683,4 @@ else:
 
     def __getattr__(name):
         # microdot-websocket serves every host; a program that needs none has not installed it.
-        if name in ("WebSocket", "websocket_upgrade", "with_websocket"):
-            try:
-                import microdot.websocket
-            except ModuleNotFoundError:
-                raise ImportError(f"{name} is in microdot-websocket: pip install 'microdot-core[websocket]'") from None
-            return getattr(microdot.websocket, name)
-        raise AttributeError("module 'microdot.wsgi' has no attribute " + repr(name))
+        return websocket_name("microdot.wsgi", name)

@@ -1,0 +1,150 @@
+"""What the hosts of CPython have in common: microdot-asgi, microdot-wsgi, and one of your own. Never on a board."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .app import Microdot
+from .http import port as _port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .http import Response
+
+# Functions of these that a program gives to a process of its own; others are those of their workers.
+_SERVERS = ("uvicorn", "hypercorn", "granian")
+_OWN = ("run", "main", "serve")
+# What the modules of hosts offer although it is in a package that not everybody has installed.
+_WEBSOCKET = ("WebSocket", "websocket_upgrade", "with_websocket")
+
+
+class Hosted(Microdot):
+    """An application that a server of somebody else calls; `run()` serves it with the server of the core, as on a board.
+
+    Attributes:
+        embedded_server: whether `run()` serves it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedded_server = False
+        self._starting: asyncio.Future[None] | None = None
+
+    async def prepare(self) -> None:
+        """Run the `start` hooks: hosts that have more to do before the first request replace this."""
+        if self._hooked:
+            await self.begin()
+
+    async def get_ready(self) -> None:
+        """Await `prepare()`, once for all requests that come while it runs; after a failure the next one tries again."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self.prepare())
+            self._starting.add_done_callback(self._started)
+        await asyncio.shield(self._starting)
+
+    def _started(self, future: asyncio.Future[None]) -> None:
+        self._starting = None
+
+    def run(
+        self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: Any = None, **options: Any
+    ) -> None:
+        """Serve with the server of the core, as a program on a board does.
+
+        Args:
+            host, port, debug, ssl, options: those of `run()` of the core.
+        """
+        self.embedded_server = True
+        super().run(host, port, debug, ssl, **options)
+
+    def shutdown(self) -> None:
+        """Stop the server: SIGTERM for the process that is to end, so that running requests finish.
+
+        That is this process; of a server with several workers it is the one that started them, which would replace this one.
+        """
+        if self.embedded_server or self.server is not None:
+            super().shutdown()
+        else:
+            os.kill(server_process(), signal.SIGTERM)
+
+
+def server_process() -> int:
+    """Return the number of the process that ends the server in which this runs."""
+    if "gunicorn.arbiter" in sys.modules and os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
+        return os.getppid()  # gunicorn always has one above its workers
+    # A worker of the others is a process that runs a function of theirs. A program that gives `uvicorn.run` to a process
+    # is not to be killed itself.
+    target = getattr(multiprocessing.current_process(), "_target", None)
+    server = str(getattr(target, "__module__", "")).split(".")[0]
+    if multiprocessing.parent_process() is not None and server in _SERVERS:
+        if getattr(target, "__name__", "") not in _OWN:
+            return os.getppid()
+    return os.getpid()
+
+
+def take_body(response: Response) -> AsyncIterator[Any] | None:
+    """Make bytes of a body that can be, and return the iterator over another one, which `close_body()` must see at the end."""
+    body = response.body
+    if not isinstance(body, bytes):
+        if isinstance(body, str):
+            response.body = body.encode()
+        elif isinstance(body, (bytearray, memoryview)):
+            response.body = bytes(body)
+        elif _is_stream(body) or hasattr(body, "read"):
+            chunks: AsyncIterator[Any] = response.body_iter().__aiter__()
+            return chunks
+    return None
+
+
+def body_length(body: Any) -> int | None:
+    """Return how many bytes a body has, None when that cannot be told before it is read.
+
+    Raises:
+        TypeError: it is no body.
+    """
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return len(body)
+    if hasattr(body, "read"):
+        from .outgoing import file_length
+
+        return file_length(body)
+    if _is_stream(body):
+        return None
+    if not body and not isinstance(body, (int, float)):
+        return 0
+    raise TypeError(f"response: the body is a {type(body)}; give str, bytes, dict, list, a file or an iterator")
+
+
+async def close_body(chunks: Any) -> None:
+    """Close the iterator over a body, or do nothing: one of the program's own need not have that."""
+    close = getattr(chunks, "aclose", None)
+    if close is not None:
+        try:
+            await close()
+        except Exception as exc:
+            _port.print_exception(exc)
+
+
+def websocket_name(module: str, name: str) -> Any:
+    """Find what a module of a host offers of microdot-websocket, for its `__getattr__`.
+
+    Raises:
+        ImportError: that is not installed.
+        AttributeError: it offers nothing of that name.
+    """
+    if name not in _WEBSOCKET:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module("microdot.websocket"), name)
+    except ModuleNotFoundError:
+        raise ImportError(f"{name} is in microdot-websocket: pip install 'microdot-core[websocket]'") from None
+
+
+def _is_stream(body: Any) -> bool:
+    return any(hasattr(body, name) for name in ("__next__", "__anext__", "__aiter__"))
