@@ -146,3 +146,34 @@ async def test_preflights() -> None:
         assert await page.evaluate(script, url) == "TypeError: Failed to fetch"
         # Nothing of what was refused has reached the handler.
         assert done == [("PUT", f"http://good.test:{other.port}")]
+
+
+async def test_a_page_of_the_internet_calls_a_board() -> None:
+    """Chromium asks its user since it no longer asks the board; then the board's answer to the preflight counts."""
+    board = Microdot()
+    cors = CORS(board)
+    seen: list[str] = []
+
+    @board.put("/lamp")
+    async def lamp(request: Request) -> str:
+        return "on"
+
+    board.on("done", lambda request, response, exception: seen.append(request.method))
+    async with Running(board) as server, Running(pages_app({"page": ""})) as site:
+        # The browser takes one of the two for a server of the internet.
+        public = f"--ip-address-space-overrides=127.0.0.1:{site.port}=public"
+        async with browser_context(arguments=[public]) as context:
+            origin = f"http://127.0.0.1:{site.port}"
+            page = await context.new_page()
+            await page.goto(origin + "/page")
+            fetch = "(url) => fetch(url, {method: 'PUT'}).then(r => r.text(), e => String(e))"
+            url = f"http://127.0.0.1:{server.port}/lamp"
+            cors.allowed_origins = [origin]
+            assert await page.evaluate(fetch, url) == "TypeError: Failed to fetch"
+            await context.grant_permissions(["local-network-access"])
+            assert await page.evaluate(fetch, url) == "on"
+            assert seen == ["OPTIONS", "PUT"]
+            cors.allowed_origins = ["http://another.test"]
+            # Another URL, because a browser keeps what it was told of one.
+            assert await page.evaluate(fetch, url + "?again") == "TypeError: Failed to fetch"
+            assert seen == ["OPTIONS", "PUT", "OPTIONS"]

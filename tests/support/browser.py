@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,11 +11,12 @@ from provide import Missing, provide
 
 
 @asynccontextmanager
-async def browser_context(timeout: int = 10000) -> AsyncIterator[Any]:
+async def browser_context(timeout: int = 10000, arguments: Sequence[str] = ()) -> AsyncIterator[Any]:
     """Give a profile of its own. Without a browser the test is skipped, and with CI=true that is a failure.
 
     Args:
         timeout: of each step, in milliseconds.
+        arguments: more of its command line.
     """
     playwright = pytest.importorskip("playwright.async_api", reason="pip install playwright")
     try:
@@ -25,7 +26,7 @@ async def browser_context(timeout: int = 10000) -> AsyncIterator[Any]:
     async with playwright.async_playwright() as driver:
         browser = await driver.chromium.launch(
             executable_path=str(chromium),
-            args=["--no-sandbox", "--host-resolver-rules=MAP * 127.0.0.1", "--disable-background-networking"],
+            args=["--no-sandbox", "--host-resolver-rules=MAP * 127.0.0.1", "--disable-background-networking", *arguments],
         )
         try:
             context = await browser.new_context()
