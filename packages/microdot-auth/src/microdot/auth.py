@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from .passwords import Limiter
 
 
+if __debug__:  # the compiled files of boards leave this out: they have no `hmac`
+    _compare: "Any" = None
+    try:
+        from hmac import compare_digest as _compare
+    except ImportError:
+        pass
+
+
 def same(a: "str | bytes", b: "str | bytes") -> bool:
     """Compare two secrets in a time that does not tell where they begin to differ.
 
@@ -26,6 +34,8 @@ def same(a: "str | bytes", b: "str | bytes") -> bool:
         a = a.encode()
     if isinstance(b, str):
         b = b.encode()
+    if __debug__ and _compare:
+        return _compare(a, b)
     different = len(a) ^ len(b)
     for x, y in zip(a, b):
         different |= x ^ y
