@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 if __debug__:  # the compiled files of boards leave this out: they have no `hmac`
-    _compare: "Any" = None
+    _compare: "Callable[[bytes, bytes], bool] | None" = None
     try:
         from hmac import compare_digest as _compare
     except ImportError:
