@@ -161,6 +161,8 @@ async def test_next_stays_on_this_site() -> None:
         ("/a//b", "/a//b"),
         ("/@evil.example", "/@evil.example"),
         ("/é b", "/%C3%A9%20b"),
+        ("/a%20b?c=%26&d=[1]:'(x)*+!;$,#e~f-g_h.i", "/a%20b?c=%26&d=[1]:'(x)*+!;$,#e~f-g_h.i"),
+        ("/<\"a|b^`{}>", "/%3C%22a%7Cb%5E%60%7B%7D%3E"),
     ):
         assert is_local(url)
         encoded = "".join(["%%%02x" % c for c in url.encode()])
