@@ -275,7 +275,12 @@ async def test_what_is_no_session_is_an_empty_one() -> None:
         session_ext.encode({"a": 1}, secret_key="q" * 32),
         session_ext.encode({"a": 1}, secret_key="x"),
         b64(b'{"alg":"none"}') + "." + body + ".",
-        "A" * 1500,
+        "A" * 50000,
+        "." * 50000,
+        head + "." + "A" * 50000 + "." + signature,
+        good + "A" * 50000,
+        forged({"alg": "HS256"}, b"[" * 20000),
+        forged({"alg": "HS256"}, b'{"a":' * 5000),
         session_ext.encode({"a": 1, "exp": now - 1}),
         session_ext.encode({"a": 1, "exp": now}),
         session_ext.encode({"a": 1, "exp": None}),
@@ -308,7 +313,7 @@ async def test_what_is_no_session_is_an_empty_one() -> None:
         bad.append(good[:i])
     for token in bad:
         assert session_ext.decode(token) == {}, token
-    for token in bad[:60]:
+    for token in [token for token in bad if len(token) < 1500][:60]:
         client.cookies["session"] = token
         response = await client.get("/")
         assert (response.status_code, response.json) == (200, {}), (token, response.status_code, response.text)
