@@ -117,7 +117,7 @@ async def test_tls(runtime: str, tmp_path: Path, phones: Phones) -> None:
     assert made.returncode == 0, made.stderr
     assert all((tmp_path / name).stat().st_mode & 0o077 == 0 for name in ("key.pem", "key.der"))
     plain = free_port()
-    with running("tls", runtime, tmp_path, more=(str(plain),), scheme="https") as example:
+    with running("tls", runtime, tmp_path, heap="96k", more=(str(plain),), scheme="https") as example:
         trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         with httpx.Client(verify=trust, timeout=10, trust_env=False) as client:
             for name in ("127.0.0.1", "localhost"):

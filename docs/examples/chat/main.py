@@ -53,7 +53,7 @@ async def live(request: Request, sse: SSE) -> None:
 async def measure() -> None:
     """Publish a reading every second; on a board this would ask a sensor."""
     while True:
-        free = gc.mem_free() if hasattr(gc, "mem_free") else time.time()
+        free = gc.mem_free() if hasattr(gc, "mem_free") else int(time.time())
         await readings.publish("memory", {"free": free})
         await asyncio.sleep(1)
 

@@ -81,18 +81,15 @@ async def delete(request: Request, name: str) -> "tuple[str, int]":
     return "", 204
 
 
-class Downloads(Static):
-    """The folder, served to be saved: an uploaded page must not run as one of this site."""
+Static(app, "/files", FOLDER)
 
-    def respond(self, request: Request, path: str) -> Response:
-        """Serve a file as an attachment."""
-        response = super().respond(request, path)
+
+@app.after_request
+async def to_be_saved(request: Request, response: Response) -> None:
+    """Have browsers save what was uploaded: a page among it must not run as one of this site."""
+    if request.path.startswith("/files/"):
         response.headers["Content-Disposition"] = "attachment"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
-
-Downloads(app, "/files", FOLDER)
 
 
 async def make_folder(app: Microdot) -> None:
