@@ -127,6 +127,8 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:  # type: ignore[override]
         tree = ast.parse(data, path)
+        # what is put in the place of what a class declares has no words of its own
+        tree.body = [node for node in tree.body if not re.match(r"\w+\.\w+ = (static|class)method\(", ast.unparse(node))]
         for parent in ast.walk(tree):
             if not isinstance(parent, (ast.Module, ast.ClassDef)):
                 continue
@@ -191,7 +193,7 @@ def api_pages() -> dict[str, str]:
                     lines += [f"Also here, described in other modules: {listed}.", ""]
                 for name in public[module]:
                     if name not in elsewhere:
-                        lines += [f".. {_directive(module, name)}:: {module}.{name}", ""]
+                        lines += [f".. {_directive(module, name)}:: {_home(module, name)}.{name}", ""]
             pages[module] = "\n".join([*lines, "```", ""])
             modules.append(module)
             toctree.append(module)
@@ -219,6 +221,12 @@ def _from_private(module: str) -> list[str]:
     ]
 
 
+def _home(module: str, name: str) -> str:
+    """Return the module that defines a name; the one that offers it, when that is not called so there."""
+    home = getattr(getattr(importlib.import_module(module), name), "__module__", None) or ""
+    return home if home.startswith("microdot.") and hasattr(sys.modules[home], name) else module
+
+
 def _directive(module: str, name: str) -> str:
     found = getattr(importlib.import_module(module), name)
     return "autoclass" if isinstance(found, type) else "autofunction" if callable(found) else "autodata"
@@ -244,7 +252,7 @@ def costs() -> dict[str, str]:
     measured = text.partition("<!-- size: begin -->")[2].partition("<!-- size: end -->")[0]
     table = measured.partition("| package ")[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if "|" in line]
-    columns = ["package", *rows[0][1:]]
+    columns = ["package", *rows[0]]
     found = {}
     for row in rows[2:]:
         of = dict(zip(columns, row))

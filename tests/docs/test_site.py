@@ -75,7 +75,7 @@ def test_links(read: dict[Path, Page]) -> None:
     assert count > 1000
     assert not wrong, "\n".join(sorted(set(wrong))[:30])
     for link in outside:
-        form = r"https://[a-z0-9.-]+\.[a-z]{2,}(/\S*)?|http://(127\.0\.0\.1|192\.0\.2\.\d+):\d+\S*|mailto:\S+@\S+"
+        form = r"https://[a-z0-9.-]+\.[a-z]{2,}(/\S*)?|https?://(127\.0\.0\.1|192\.0\.2\.\d+):\d+\S*|mailto:\S+@\S+"
         assert re.fullmatch(form, link), link
 
 
@@ -132,9 +132,9 @@ def test_the_api_has_every_module(site: Path) -> None:
                     assert page.exists(), f"no page for {module}"
                     assert 'class="sig ' in page.read_text(encoding="utf-8") or "utemplate_compile" in module, module
     core = Page(site / "api" / "microdot.html").anchors
-    for name in ("Microdot.put", "Microdot.on", "Microdot.mount", "Request.json", "Request.form", "Request.upgrade"):
+    for name in ("app.Microdot.put", "app.Microdot.on", "app.Microdot.max_connections", "http.Request.json", "http.Request.upgrade"):
         assert f"microdot.{name}" in core, name
-    for name in ("Response.set_cookie", "Response.send_file", "Microdot.max_connections", "abort", "URLPattern"):
+    for name in ("http.Response.set_cookie", "http.Response.send_file", "patterns.URLPattern", "app.abort"):
         assert f"microdot.{name}" in core, name
     assert "microdot.static.Static" in Page(site / "api" / "microdot.static.html").anchors
 
