@@ -86,7 +86,7 @@ class Program:
         patch.setattr(Microdot, "run", lambda app, *arguments, **more: None)
         for module in ("microdot.asgi", "microdot.wsgi"):
             if module in sys.modules:
-                patch.setattr(sys.modules[module].Microdot, "run", lambda app, *arguments, **more: None)  # type: ignore[attr-defined]
+                patch.setattr(sys.modules[module].Microdot, "run", lambda app, *arguments, **more: None)
 
     def clear(self) -> None:
         """Forget all names."""
@@ -144,7 +144,8 @@ class Program:
             match = REQUEST.match(line)
             lines.append(f"await ask({line!r})" if match else line)
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        return compile("\n".join(lines), f"{block.where} (comment)", "exec", flags=flags, dont_inherit=True)
+        code: CodeType = compile("\n".join(lines), f"{block.where} (comment)", "exec", flags=flags, dont_inherit=True)
+        return code
 
     async def ask(self, line: str) -> Any:
         """Send a request as the comments write it to the application that was made last, and look at its answer."""
@@ -155,7 +156,7 @@ class Program:
         if self.client is None or self.client.app is not app:
             self.client = TestClient(app)
         response = await self.client.request(method, path, headers, body)
-        compare(line, response.status_code, (response.body or b"").decode(errors="replace"), match)
+        compare(line, response.status_code or 0, (response.body or b"").decode(errors="replace"), match)
         return response
 
     def over_http(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import re
 import shlex
@@ -58,7 +59,7 @@ def one(words: list[str], block: Block, program: Program) -> str:
     elif name == "pip":
         pip(rest, where)
     elif name == "mpremote":
-        mpremote(rest, where, program.folder)
+        mpremote_takes(rest, where, program.folder)
     elif name in ("uvicorn", "gunicorn", "hypercorn"):
         server(name, rest, where, program.folder)
     else:
@@ -125,24 +126,23 @@ def pip(rest: list[str], where: str) -> None:
     assert CORE in known
 
 
-def mpremote(rest: list[str], where: str, folder: Path) -> None:
+def mpremote_takes(rest: list[str], where: str, folder: Path) -> None:
     """Have mpremote's own parsers look at its commands."""
-    from mpremote import main
-
+    main: Any = importlib.import_module("mpremote.main")
     for part in " ".join(shlex.quote(word) for word in rest).split(" + "):
         words = shlex.split(part)
         if words[0] in ("connect",):
             words = words[2:] or ["soft-reset"]
-        while words and words[0] in main._BUILTIN_COMMAND_EXPANSIONS:  # type: ignore[attr-defined]
-            expansion = main._BUILTIN_COMMAND_EXPANSIONS[words[0]]  # type: ignore[attr-defined]
+        while words and words[0] in main._BUILTIN_COMMAND_EXPANSIONS:
+            expansion = main._BUILTIN_COMMAND_EXPANSIONS[words[0]]
             expansion = expansion["command"] if isinstance(expansion, dict) else expansion
             expansion = shlex.split(expansion) if isinstance(expansion, str) else list(expansion)
             if expansion[0] == words[0]:
                 break
             words = [*expansion, *words[1:]]
-        assert words[0] in main._COMMANDS, f"{where}: mpremote has no {words[0]}"  # type: ignore[attr-defined]
+        assert words[0] in main._COMMANDS, f"{where}: mpremote has no {words[0]}"
         assert words[0] != "mip" or "install" in words, f"{where}: mip installs, and does nothing else"
-        parser = main._COMMANDS[words[0]][1]()  # type: ignore[attr-defined]
+        parser = main._COMMANDS[words[0]][1]()
         try:
             parser.parse_args(words[1:])
         except SystemExit as error:
@@ -159,8 +159,7 @@ def server(name: str, rest: list[str], where: str, folder: Path) -> None:
 
         command.make_context(name, list(rest), resilient_parsing=False)
     elif name == "gunicorn":
-        from gunicorn.config import Config
-
+        Config: Any = importlib.import_module("gunicorn.config").Config
         parser = Config().parser()
         settings = parser.parse_args(rest)
         for key, value in vars(settings).items():

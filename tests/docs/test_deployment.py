@@ -86,7 +86,7 @@ def program(gone: list[str]) -> Microdot:
     @with_websocket
     async def echo(request: Request, ws: WebSocket) -> None:
         async for message in ws:
-            await ws.send(f"{message} from {request.client_addr[0]}")
+            await ws.send(f"{message!r} from {request.client_addr[0]}")
 
     return app
 
@@ -108,7 +108,7 @@ async def test_the_page_s_proxy(tmp_path: Path) -> None:
             assert time.monotonic() - begun < 2, "nginx collects events"
             async with client.ws_connect("/echo") as ws:
                 await ws.send_str("hello")
-                assert await ws.receive_str(timeout=5) == "hello from 127.0.0.1"
+                assert await ws.receive_str(timeout=5) == "'hello' from 127.0.0.1"
         for _ in range(500):
             if gone:
                 break

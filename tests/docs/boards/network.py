@@ -2,7 +2,7 @@
 
 STA_IF = 0
 AP_IF = 1
-connected_to = []
+connected_to: "list[str]" = []
 
 
 class WLAN:
