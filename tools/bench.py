@@ -58,7 +58,7 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 # The servers ----------------------------------------------------------------------------------------------------------
 #
 # Each program takes the port and the application's name as arguments. "small" has a handful of routes, "fifty" has
-# fifty, the one asked for being the last; "socket" and "events" need packages that not every installation has.
+# fifty, the one asked for being the last; "socket", "events" and "folder" need packages that not every installation has.
 
 MICRODOT = """\
 import sys
@@ -81,6 +81,14 @@ if which == 'small':
     @app.get('/files/<name>')
     async def file(request, name):
         return send_file(files + '/' + name)
+elif which == 'folder':
+    try:
+        from microdot.static import Static
+        Static(app, '/files', files)
+    except ImportError:  # Microdot has no folders
+        @app.get('/files/<path:name>')
+        async def file(request, name):
+            return send_file(files + '/' + name)
 elif which == 'fifty':
     for n in range(25):
         @app.get('/static%d/page' % n)
@@ -565,6 +573,23 @@ CASES = {
             "file1m", "1 MB file", "/files/1m.bin", (*COMPLETE, "floor"), _is_text(_content(1_048_576)), connections=8
         ),
         Case(
+            "folder10k",
+            "10 KB of a static folder (ETag, ranges, precompressed siblings; Microdot: `send_file`)",
+            "/files/10k.bin",
+            ("here", "microdot", "aiohttp"),
+            _is_text(_content(10_240)),
+            app="folder",
+        ),
+        Case(
+            "folder1m",
+            "1 MB of a static folder",
+            "/files/1m.bin",
+            ("here", "microdot", "aiohttp"),
+            _is_text(_content(1_048_576)),
+            app="folder",
+            connections=8,
+        ),
+        Case(
             "close",
             "Hello world, a connection for each request",
             "/",
@@ -952,7 +977,7 @@ def available(name: str, case: Case) -> bool:
     """Say whether this checkout has the package that the case needs."""
     if not PEERS[name].ours:
         return True
-    needs = {"socket": "websocket", "events": "sse"}.get(case.app, "asgi" if PEERS[name].uvicorn else "app")
+    needs = {"socket": "websocket", "events": "sse", "folder": "static"}.get(case.app, "asgi" if PEERS[name].uvicorn else "app")
     return any((package.source / f"{needs}.py").exists() for package in project.packages())
 
 

@@ -8,56 +8,30 @@ Whatever the path of a request is, no file outside the folder is served, and non
 import os
 import time
 
-from microdot import abort, redirect, send_file
-
+from .app import abort
 from .datastructures import unquote
 from .http import const
+from .named import Response
+from .replies import http_date
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from .app import Microdot
-    from .http import Request, Response
+    from .http import Request
 
 
-def http_date(seconds: float) -> str:
-    """Return a date as in header fields (RFC 9110 5.6.7).
-
-    Args:
-        seconds: as `os.stat()` has them.
-    """
-    t = time.gmtime(seconds)
-    return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
-        "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
-        t[2],
-        "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]],
-        t[0],
-        t[3],
-        t[4],
-        t[5],
-    )
-
-
-def chunks(path: str, start: int, left: int) -> "Iterator[memoryview]":
-    """Yield a part of a file.
+def when(date: str) -> "Any":
+    """Return something by which dates of header fields (RFC 9110 5.6.7) can be compared; what is no date comes first.
 
     Args:
-        path: of the file.
-        start: where to begin, in bytes.
-        left: how many bytes.
+        date: of the form that is sent today; the two old ones are for CPython.
     """
-    # One buffer for all: in a small heap there may be no other place of this size, later on.
-    buffer = memoryview(bytearray(512))
-    with open(path, "rb") as file:
-        file.seek(start)
-        while left:
-            n = file.readinto(buffer[:left])
-            if not n:
-                break  # it has become shorter: the server breaks the connection off
-            left -= n
-            yield buffer[:n]
+    if date[25:] != " GMT":
+        return ()
+    # Of the month the last two letters, which no other pair of them makes; then the day, and after what is the same the time.
+    return date[12:16], "anebarprayunulugepctovec".find(date[9:11]), date[5:]
 
 
 class Static:
@@ -79,6 +53,8 @@ class Static:
     #: The file that is served for paths without a file, for single-page apps, or None. Names with a dot get 404 all the same.
     fallback: "str | None" = None
 
+    stat = staticmethod(os.stat)
+
     def __init__(self, app: "Microdot | None", prefix: str, folder: str, **settings: "Any") -> None:
         self.prefix = prefix
         self.folder = folder
@@ -89,33 +65,35 @@ class Static:
 
     def setup(self, app: "Microdot") -> None:
         """Register the routes."""
-
-        async def serve(request: "Request", path: str = "") -> "Response":
-            try:
-                return self.respond(request, "/" + unquote(path))
-            except (OSError, ValueError):
-                if not self.fallback or "." in path:
-                    abort(404, "Not found")
-                return self.respond(request, "/" + self.fallback)
-
         for end in "/", "/<path:path>":
-            app.get(self.prefix + end)(serve)
+            app.get(self.prefix + end)(self.get)
 
-    def stat(self, path: str) -> "Any":
-        """Return what `os.stat()` says about a path below the folder, which begins with a slash."""
-        return os.stat(self.folder + path)
-
-    def respond(self, request: "Request", path: str) -> "Response":
-        """Make the response for a path within the folder.
+    async def get(self, request: "Request", path: str = "") -> "Response":
+        """Answer a request.
 
         Args:
             request: the request, for its headers.
-            path: the decoded path, with a slash at its beginning.
+            path: below the prefix, percent-encoded.
+        """
+        try:
+            return self.find(request, unquote(path))
+        except (OSError, ValueError):
+            if not self.fallback or "." in path:
+                abort(404, "Not found")
+            return self.find(request, self.fallback)
+
+    def find(self, request: "Request", path: str) -> "Response":
+        """Make the response of a file.
+
+        Args:
+            request: the request, for its headers.
+            path: of the file below the folder.
 
         Raises:
             OSError: there is no such file.
             ValueError: the path is not one that could lead to a file.
         """
+        path = "/" + path
         # Empty and dotted segments, the separators of other file systems, the end of a name in C.
         for bad in "//", "/.", "\\", "\0":
             if bad in path:
@@ -128,10 +106,10 @@ class Static:
         for coding in "gzip", "br":
             # RFC 9110 12.4.2: a weight of 0 is "not acceptable"; one below 1 is no wish that binds.
             if coding in accepted and coding + ";q=0" not in accepted:
-                codings.insert(0, coding)
+                codings = [coding] + codings
         for coding in codings:
             try:
-                file = path + (coding and "." + coding[:2])
+                file = self.folder + path + (coding and "." + coding[:2])
                 stat = self.stat(file)
                 break
             except OSError:
@@ -139,50 +117,64 @@ class Static:
         else:
             raise OSError
         if stat[0] >> 12 == 4:
-            return redirect(request.path + "/", 301)
-        size = stat[6]
-        modified = http_date(stat[8])
+            return Response.redirect(request.path + "/", 301)
+        size = end = stat[6]
+        modified = http_date(time.gmtime(stat[8]))
         tag = '"%s-%s%s"' % (stat[8], size, coding)
-        start = 0
-        end = size
         status = 200
+        start = 0
         part = ""
+        # 13.2.2: in this order, and a date only without the tags. 13.1.1: weak tags do not match there.
+        match = header("If-Match")
         known = header("If-None-Match")
-        # 13.2.2: If-None-Match is asked first, and alone.
-        if tag in known or known == "*" if known else header("If-Modified-Since") == modified:
+        if (
+            match != "*" and tag not in match.replace('W/"', "")
+            if match
+            else () < when(header("If-Unmodified-Since", "")) < when(modified)
+        ):
+            status = 412
+        elif known == "*" or tag in known if known else when(header("If-Modified-Since", "")) >= when(modified):
             status = 304
         # 14.2: a range is for GET alone. 13.1.5: it is only for who has the beginning of the same bytes.
         elif request.method == "GET" and header("If-Range", tag) in (tag, modified):
-            span = header("Range", "").lower()
-            first, dash, last = span[6:].partition("-")
+            unit, _, span = header("Range", "").lower().partition("=")
+            first, dash, last = span.partition("-")
             # 14.1.1, 14.2: what is no single range of bytes is ignored.
-            if span[:6] == "bytes=" and dash and (first + last).isdigit() and int(last or first) >= int(first or 0):
+            if unit == "bytes" and dash and (first + last).isdigit() and int(last or first) >= int(first or 0):
                 status = 206
                 if first:
                     start = int(first)
                     end = min(int(last or size) + 1, size)
                 else:
-                    start = max(size - int(last), 0)
+                    start = size - min(int(last), size)
                 part = "%d-%d" % (start, end - 1)
                 if start >= size:
                     status = 416
                     part = "*"
         if status > 206:
-            start = end = 0
-        body = chunks(self.folder + file, start, end - start)
-        response = send_file(path, status, None, body, 31536000 if self.hashed in path else self.max_age, coding)
+            start = end
+        body = open(file, "rb")
+        body.seek(start)
+        response = Response.send_file(
+            path, status, None, body, 31536000 if self.hashed in path else self.max_age, coding
+        )
         headers = response.headers
+        kind = headers["Content-Type"]
+        if "text/" in kind:
+            headers["Content-Type"] = kind + "; charset=UTF-8"
         headers["ETag"] = tag
         headers["Last-Modified"] = modified
         headers["Vary"] = "Accept-Encoding"
+        headers["Accept-Ranges"] = "bytes"
         if part:
             headers["Content-Range"] = "bytes %s/%d" % (part, size)
         if status != 304:
+            # The host stops there, before the end of the file.
             headers["Content-Length"] = str(end - start)
         return response
 
 
 try:
-    from ._static import Static, chunks
+    from ._static import Static
 except ImportError:
     pass  # a board never gets that file

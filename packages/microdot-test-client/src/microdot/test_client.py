@@ -96,15 +96,21 @@ async def _read(response: "Any") -> bytes:
     iterator = response.body_iter().__aiter__()
     body = []
     response.bytes_sent = 0
+    left = int(response.headers.get("Content-Length", -1))
     try:
         if not response.is_head:
-            while True:
+            while left:
                 try:
                     chunk = await iterator.__anext__()
                 except StopAsyncIteration:
                     break
-                body.append(chunk.encode() if isinstance(chunk, str) else bytes(chunk))
-                response.bytes_sent += len(body[-1])
+                chunk = chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+                if left > 0:
+                    # Hosts stop there: a part of a file is the file from there on and this header.
+                    chunk = chunk[:left]
+                    left -= len(chunk)
+                body.append(chunk)
+                response.bytes_sent += len(chunk)
     finally:
         # A class-based iterator of the program's own need not have it.
         close = getattr(iterator, "aclose", None)
