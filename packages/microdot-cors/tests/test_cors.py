@@ -171,6 +171,19 @@ async def test_preflight_within_the_lists() -> None:
         assert cors_headers(await preflight(client, **asked)) == both, asked
 
 
+async def test_a_star_is_all_methods_and_headers() -> None:
+    stars: "list[Any]" = ["*", ["*"]]
+    for star in stars:
+        _, _, client = make(allowed_origins=[ALLOWED], allowed_methods=star, allowed_headers=star, expose_headers=star)
+        response = await preflight(client, Method="POST", Headers="X-Test, X-Test2")
+        assert cors_headers(response) == {
+            "Allow-Origin": ALLOWED,
+            "Allow-Methods": "POST",
+            "Allow-Headers": "X-Test, X-Test2",
+            "Expose-Headers": "*",
+        }
+
+
 async def test_preflight_tells_outsiders_nothing() -> None:
     # Contract 21 B8: Microdot tells everybody what it would allow, and which methods a path has.
     app, _, client = make(

@@ -33,9 +33,9 @@ class CORS:
             in with credentials.
         allow_credentials: whether cookies and the like may be sent. Not with `"*"`: any page that a user looks at could act
             in the user's name.
-        allowed_methods: a list of the methods that may be used; None for all.
+        allowed_methods: a list of the methods that may be used; None or `"*"` for all.
         expose_headers: a list of response headers that pages may read besides the simple ones.
-        allowed_headers: a list of request headers that may be sent; None for all.
+        allowed_headers: a list of request headers that may be sent; None or `"*"` for all.
         max_age: for how many seconds a browser may keep what it was told.
         handle_cors: whether to add the headers to every response; False leaves that to `get_cors_headers()`.
 
@@ -75,8 +75,15 @@ class CORS:
         """Set an application up; see the class for the arguments."""
         self.default_options_handler = app.options_handler
         if handle_cors:
-            app.on("after", self._after)
-            app.on("error", self._after)
+            hook: "Any" = self.after_request
+            if __debug__:  # not on boards: a plain hook costs CPython a thread
+
+                async def after(request: "Request | None", response: "Response") -> None:
+                    self.after_request(request, response)
+
+                hook = after
+            app.on("after", hook)
+            app.on("error", hook)
 
     setup = initialize
 
@@ -114,15 +121,17 @@ class CORS:
             method = get(prefix + "Request-Method")
             if method:
                 method = method.upper()
-                if self.allowed_methods is not None and method not in self.allowed_methods:
+                methods = self.allowed_methods
+                if methods is not None and method not in methods and "*" not in methods:
                     return headers
                 headers[prefix + "Allow-Methods"] = method
             names = get(prefix + "Request-Headers")
             if names:
-                if self.allowed_headers is not None:
+                allowed = self.allowed_headers
+                if allowed is not None and "*" not in allowed:
                     kept = []
                     for name in names.split(","):
-                        if name.strip().lower() in self.allowed_headers:
+                        if name.strip().lower() in allowed:
                             kept.append(name.strip())
                     names = ", ".join(kept)
                 headers[prefix + "Allow-Headers"] = names
@@ -139,5 +148,3 @@ class CORS:
             if not headers and request.method == "OPTIONS" and "Origin" in request.headers:
                 response.headers.pop("Allow", None)
 
-    async def _after(self, request: "Request | None", response: "Response") -> None:
-        self.after_request(request, response)  # a coroutine, because a plain hook would cost a thread
