@@ -331,7 +331,7 @@ async def test_sending_in_fragments() -> None:
     @with_websocket
     async def parts(request: Request, ws: WebSocket) -> None:
         await ws.send("one ", more=True)
-        await ws.ping(b"in between")
+        await ws.send(b"in between", ws.PING)
         await ws.send("two ", more=True)
         await ws.send("three")
         await ws.send(b"\x01", more=True)

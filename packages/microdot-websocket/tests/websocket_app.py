@@ -46,7 +46,7 @@ async def small(request: Request, ws: WebSocket) -> None:
 async def parts(request: Request, ws: WebSocket) -> None:
     for i in range(3):
         await ws.send("part %d;" % i, more=i < 2)
-    await ws.ping(b"x")
+    await ws.send(b"x", ws.PING)
     await ws.send(b"", more=True)
     await ws.send(b"\x00\xff")
     await ws.close(4001, "enough")

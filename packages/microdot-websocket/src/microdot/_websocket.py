@@ -7,24 +7,24 @@ from asyncio import CancelledError, current_task, sleep
 
 from .channel import field, watch
 from .http import HTTPException, Request, Response, const
-from .websocket import WebSocket, WebSocketError, _upgrade
+from .websocket import WebSocket, WebSocketError
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from typing import Any
 
-try:
-    from sys import print_exception  # type: ignore[attr-defined]  # of boards
-except ImportError:
-    from traceback import print_exception
+_TEXT = const(1)
+_CLOSE = const(8)
+_PING = const(9)
+_PONG = const(10)
 
 _LINGER = const(1)  # seconds for the peer to answer our Close
 
 
 def choose(ws: WebSocket, headers: "dict[str, str]") -> None:
     """Agree on a subprotocol (4.2.2)."""
-    offered = [name.strip() for name in field(ws.request, "Sec-WebSocket-Protocol").split(",")]
+    offered = field(ws.request, "Sec-WebSocket-Protocol").replace(",", " ").split()
     for name in ws.protocols:
         if name in offered:
             headers["Sec-WebSocket-Protocol"] = ws.subprotocol = name
@@ -39,11 +39,16 @@ def _is_code(code: int) -> bool:
     return 1000 <= code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
 
 
-def check_close(code: int, reason: str) -> str:
-    """Return the reason that can be sent; raises ValueError when the code must not be."""
+async def close(ws: WebSocket, code: int = 1000, reason: str = "") -> None:
+    """Do what `WebSocket.close()` says."""
     if code != 1005 and not _is_code(code):
-        raise ValueError("websocket: code %d cannot be sent" % code)
-    return "" if len(reason.encode()) > 123 else reason  # 5.5: a control frame holds 125 bytes
+        raise ValueError("websocket: code %d" % code)
+    ws._end(code, "" if len(reason.encode()) > 123 else reason)  # 5.5: a control frame holds 125 bytes
+    try:
+        while ws._full:
+            await ws._flush()
+    except OSError:
+        pass
 
 
 def read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
@@ -75,17 +80,14 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
         if problem.status_code < 500:
             code = 1008
         problem = None
-    elif isinstance(problem, CancelledError):
-        if ws.closed:  # because the peer has gone: that is no reason to end anything but the handler
-            problem = None
-    elif isinstance(problem, OSError):
-        if problem.errno in (32, 54, 104, 128):  # on another connection somebody has gone
-            problem = None
-    elif isinstance(problem, Exception):
+    # Cancelled because the peer has gone, or on another connection somebody has: nobody else is to know.
+    elif isinstance(problem, CancelledError) and ws.closed or isinstance(problem, OSError) and problem.errno in (32, 54, 104, 128):
+        problem = None
+    elif isinstance(problem, Exception) and not isinstance(problem, OSError):
         print_exception(problem)
         problem = None
     try:
-        await ws.close(code, reason)
+        await close(ws, code, reason)
         link = ws._link
         if not ws._over:  # the native server's
             watch(link, None)
@@ -138,12 +140,6 @@ def check_utf8(ws: WebSocket, data: "bytes | bytearray", state: "Any") -> "Any":
     return (missing, low, high) if missing else None
 
 
-try:
-    from ._websocket_cpython import check_utf8 as check_utf8  # type: ignore[assignment]  # in C; never on boards
-except ImportError:
-    pass
-
-
 # Pieces and fragments -------------------------------------------------------------------------------------------------
 
 
@@ -154,16 +150,15 @@ async def first_byte(ws: WebSocket, data: "Any", opcode: "int | None", more: boo
     """
     if opcode is None:
         opcode = 1 if isinstance(data, str) else 2
-    if opcode > 7:
-        if len(data) > 125:
-            raise ValueError("websocket: a control frame holds 125 bytes")
-        return opcode | 128
-    task = current_task()
-    while ws._sender and ws._sender is not task:
-        await sleep(0.02)
-    if ws._sender:
-        opcode = 0
-    ws._sender = task if more else None
+    if opcode < 8:
+        task = current_task()
+        while ws._sender and ws._sender is not task:
+            await sleep(0.02)
+        if ws._sender:
+            opcode = 0
+        ws._sender = more and task
+    elif len(data) > 125:
+        raise ValueError("websocket: at most 125 bytes")
     return opcode if more else opcode | 128
 
 
@@ -186,49 +181,35 @@ async def readinto(ws: WebSocket, buffer: "bytearray | memoryview") -> int:
     return n
 
 
-async def ping(ws: WebSocket, data: bytes = b"") -> None:
-    """Do what `WebSocket.ping()` says."""
-    await ws.send(data, ws.PING)
-
-
 def process_frame(ws: WebSocket, opcode: int, payload: "Any") -> "tuple[int | None, Any]":
     """Return the opcode to answer with, or None, and the message or what to answer."""
-    if opcode == ws.CLOSE:
+    if opcode == _CLOSE:
         raise WebSocketError()
-    if opcode == ws.TEXT:
+    if opcode == _TEXT:
         payload = str(payload, "utf-8")
-    return ws.PONG if opcode == ws.PING else None, None if opcode == ws.PONG else payload
+    return _PONG if opcode == _PING else None, None if opcode == _PONG else payload
 
 
 def attribute(ws: WebSocket, name: str) -> "Any":
     """Return what a `WebSocket` has besides; AttributeError when there is none of that name."""
-    if name in _METHODS:
-        method = _METHODS[name]
-        return lambda *args: method(ws, *args)
-    if name in _ATTRIBUTES:
-        return _ATTRIBUTES[name]
-    raise AttributeError("WebSocket has no attribute " + name)
+    if name not in _ATTRIBUTES:
+        raise AttributeError(name)
+    value = _ATTRIBUTES[name]
+    return value and (lambda *args, **kwargs: value(ws, *args, **kwargs))
 
 
-_METHODS: "dict[str, Callable[..., Any]]" = {"readinto": readinto, "ping": ping, "_process_websocket_frame": process_frame}
-_ATTRIBUTES = {"opcode": 0, "subprotocol": None, "close_reason": "", "_rest": None}
+_ATTRIBUTES: "dict[str, Any]" = {
+    "readinto": readinto,
+    "close": close,
+    "_process_websocket_frame": process_frame,
+    "opcode": 0,
+    "subprotocol": None,
+    "close_reason": "",
+    "_rest": None,
+}
 
 
 # Hosts that frame messages themselves ---------------------------------------------------------------------------------
-
-
-def adopt(ws: WebSocket, channel: "Any") -> None:
-    """Give a WebSocket what carries it where the server is not the native one."""
-    if not channel.messages:
-        from ._websocket_hosts import Streams
-
-        ws._attach(Streams(ws, channel))
-    elif getattr(channel, "ahead", False):
-        from ._websocket_hosts import Ahead
-
-        Ahead(ws, channel)
-    else:
-        Messages(ws, channel)
 
 
 class Messages:
@@ -264,13 +245,12 @@ class Messages:
             message = self._message
             self._message = None
             ws.opcode = 1 if isinstance(message, str) else 2
-            limit = Request.max_body_length if ws.max_message_length < 0 else ws.max_message_length
+            data = message.encode() if ws.opcode == 1 else message
             if ws._pieces:
-                if message:
-                    yield message
+                if data:
+                    yield data
                 message = b""
-            # A character has at most four bytes.
-            elif 0 < limit < 4 * len(message) and limit < len(message.encode() if ws.opcode == 1 else message):
+            elif 0 < ws._limit() < len(data):
                 raise ws._fail(1009, "Message too large")
             yield message
 
@@ -297,26 +277,21 @@ class Messages:
                     await self.channel.send(data)
 
 
-# What programs import from websocket.py -------------------------------------------------------------------------------
-
-
-async def websocket_upgrade(request: Request, **settings: "Any") -> WebSocket:
-    """Make a WebSocket of a request, in any route and after checks of your own.
-
-    It is closed when the handler returns; what the handler returns is not sent.
-
-    Args:
-        request: the request.
-        settings: attributes of `WebSocket`, such as `origins` and `protocols`, for this connection.
-
-    Raises:
-        HTTPException: see `WebSocket.handshake()`.
-    """
-    ws = await _upgrade(request, settings)
+async def upgrade_within(ws: WebSocket) -> WebSocket:
+    """Do what `websocket_upgrade()` says."""
+    await ws.handshake()
 
     async def after(request: Request, response: Response) -> Response:
         await finish(ws, None)
         return Response.already_handled
 
-    request.after_request(after)
+    ws.request.after_request(after)
     return ws
+
+
+try:
+    from ._websocket_hosts import carrier as carrier, check_utf8, print_exception  # type: ignore[assignment]  # never on boards
+except ImportError:
+    from sys import print_exception  # type: ignore[attr-defined,no-redef]
+
+    carrier = Messages

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from asyncio import Event, Future, create_task, current_task, get_running_loop, sleep
+from traceback import print_exception as print_exception
 from typing import Any
 
 from ._websocket import Messages
+from ._websocket_cpython import check_utf8 as check_utf8
 from .websocket import WebSocket, WebSocketError
 
 _TICK = 0.25  # seconds
 _READ_AHEAD = 65536  # bytes that may wait for somebody to read them
+
+
+def carrier(ws: WebSocket, channel: Any) -> Any:
+    """Give a WebSocket what carries it where the server is not the native one."""
+    if not channel.messages:
+        streams = Streams(ws, channel)
+        ws._attach(streams)
+        return streams
+    return (Ahead if getattr(channel, "ahead", False) else Messages)(ws, channel)
 
 
 class Ahead(Messages):
@@ -42,7 +53,7 @@ class Ahead(Messages):
             await sleep(1)
             if not self._reading and self._message is None and not self.ws.closed:
                 if not await self._read() and not self.ws.closed:
-                    self.ws._lose()
+                    self.ws._end(1006)
                     if not self.ws._busy:
                         self._handler.cancel()
 

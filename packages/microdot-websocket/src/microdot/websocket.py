@@ -66,6 +66,7 @@ class WebSocket:
 
     Args:
         request: the request that asks for it.
+        settings: attributes for this connection.
 
     Attributes:
         closed: no more can be sent.
@@ -123,22 +124,32 @@ class WebSocket:
                 WebSocketError: the connection has ended.
             """
 
-        async def ping(self, data: bytes = b"") -> None:
-            """Send a ping (5.5.2); the answer shows in nothing but that the connection stays."""
+        async def close(self, code: int = 1000, reason: str = "") -> None:
+            """Close the connection (7.1.2); does nothing when it is closed.
+
+            Args:
+                code: why: 1000 normal, 1001 going away, 1003 not this kind of data, 1008 not allowed, 3000 to 4999 your own.
+                reason: at most 123 bytes of UTF-8; a longer one is left out.
+
+            Raises:
+                ValueError: such a code must not be sent.
+            """
 
         def _process_websocket_frame(self, opcode: int, payload: Any) -> tuple[int | None, Any]:
             """Return the opcode to answer with, or None, and the message or what to answer: for existing programs."""
 
-    def __init__(self, request: "Request") -> None:
+    def __init__(self, request: "Request", **settings: "Any") -> None:
         self.request = request
+        for name in settings:
+            setattr(self, name, settings[name])
 
     def __getattr__(self, name: str) -> "Any":
         from ._websocket import attribute
 
         return attribute(self, name)
 
-    async def handshake(self) -> None:
-        """Check the client's handshake (4.2.1) and answer it.
+    async def handshake(self) -> "WebSocket":
+        """Check the client's handshake (4.2.1) and answer it; returns itself.
 
         Raises:
             HTTPException: 400 it is none, 403 the origin is not allowed, 426 for a version other than 13.
@@ -191,11 +202,12 @@ class WebSocket:
             choose(self, headers)
         channel = await upgrade(request, headers)
         if not hasattr(link, "fill"):  # not the native server's
-            from ._websocket import adopt
+            from ._websocket import carrier
 
-            adopt(self, channel)
+            carrier(self, channel)
         else:
             self._attach(link)
+        return self
 
     def _attach(self, link: "Any") -> None:
         self._link = link
@@ -264,19 +276,15 @@ class WebSocket:
             if not kind:
                 kind = self.opcode = first & 15
                 message = bytearray()
-            limit = self.max_message_length
-            if limit < 0:
-                limit = Request.max_body_length
-            if 0 < limit < len(message) + length and not self._pieces:
+            if not self._pieces and 0 < self._limit() < len(message) + length:
                 raise self._fail(1009, "Message too large")
             self._open = True
             yield False
             at = 0
             while length:
-                n = min(length, len(link.buffer))
-                if not n:
+                while not link.buffer:
                     yield None
-                    continue
+                n = min(length, len(link.buffer))
                 self._heard = link.server.tick
                 data = unmask(link.buffer[:n], mask, at)
                 link.buffer = link.buffer[n:]
@@ -300,25 +308,26 @@ class WebSocket:
                 yield data
             data = None
 
+    def _limit(self) -> int:
+        return Request.max_body_length if self.max_message_length < 0 else self.max_message_length
+
     def _end(self, code: int, reason: str = "") -> WebSocketError:
-        """Send Close (7.1.2), unless the connection is closed, and return what is to be raised."""
+        """Send Close (7.1.2), unless the connection is closed, and return what is to be raised; 1006: the peer has gone."""
         if not self.closed:
             self.closed = True
             self.close_code = code
-            if code != 1006:
+            if code == 1006:
+                self._over = True
+            else:
                 try:
                     self._put(0x88, b"" if code == 1005 else bytes((code >> 8, code & 255)) + reason.encode())
-                except OSError:
+                except Exception:  # it has gone, or there is no heap for saying so
                     pass
         return WebSocketError(reason or "Websocket connection closed", self.close_code or 1006)
 
     def _fail(self, code: int, reason: str = "") -> WebSocketError:
         self._steps = None  # 7.1.7: what follows is not looked at
         return self._end(code, reason)
-
-    def _lose(self) -> WebSocketError:
-        self._over = True
-        return self._end(1006)
 
     def _put(self, first: int, data: "Any") -> None:
         """Send a frame, whose payload is str or bytes."""
@@ -339,7 +348,7 @@ class WebSocket:
             if self._link.write(data):
                 self._full = self._full or 1
         except OSError:
-            raise self._lose()
+            raise self._end(1006)
 
     async def _flush(self) -> None:
         """Wait until the peer has taken what was written: one task does, others look again in a while."""
@@ -350,7 +359,7 @@ class WebSocket:
         try:
             await self._link.flush()
         except OSError:
-            raise self._lose()
+            raise self._end(1006)
         finally:
             self._full = 0
 
@@ -363,7 +372,10 @@ class WebSocket:
         while self._busy:
             await sleep(0.05)
         while not self.closed:
-            message = next(self._steps)
+            try:
+                message = next(self._steps)
+            except MemoryError:
+                raise self._fail(1009, "Message too large")
             if message is None:
                 # Here, because an idle client would hold the frame of another coroutine.
                 self._busy = True
@@ -371,10 +383,9 @@ class WebSocket:
                     if self._full:
                         await self._flush()
                     elif not await self._link.fill():
-                        self._lose()
+                        self._end(1006)
                 except OSError:
-                    if not self.closed:
-                        self._lose()
+                    self._end(1006)
                 finally:
                     self._busy = False
             elif message is not False:
@@ -395,7 +406,7 @@ class WebSocket:
 
         Args:
             data: str, or bytes, bytearray or memoryview.
-            opcode: TEXT for str and BINARY for others by default.
+            opcode: TEXT for str and BINARY for others by default; PING asks the peer for an answer, which is not shown.
             more: whether the message goes on with the next `send()` of this task: then this is a fragment of it.
 
         Raises:
@@ -412,27 +423,6 @@ class WebSocket:
         while self._full:
             await self._flush()
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection (7.1.2); does nothing when it is closed.
-
-        Args:
-            code: why: 1000 normal, 1001 going away, 1003 not this kind of data, 1008 not allowed, 3000 to 4999 your own.
-            reason: at most 123 bytes of UTF-8; a longer one is left out.
-
-        Raises:
-            ValueError: such a code must not be sent.
-        """
-        if code != 1000 or reason:
-            from ._websocket import check_close
-
-            reason = check_close(code, reason)
-        self._end(code, reason)
-        try:
-            while self._full:
-                await self._flush()
-        except OSError:
-            pass
-
     def _look(self) -> None:
         """Look after the connection: the server's sweeper calls this four times a second."""
         link = self._link
@@ -444,16 +434,17 @@ class WebSocket:
             if not self._busy:
                 look(link)
                 if not self._open and next(self._steps) is None and link.eof:
-                    raise self._lose()
+                    raise self._end(1006)
             age = link.server.tick - self._heard
             interval = int(self.ping_interval * 4)
             if age and interval:
                 # A message that the handler does not take hides the answer.
                 if age >= interval + self.ping_timeout * 4 and (self._busy or not self._open):
-                    raise self._lose()
+                    raise self._end(1006)
                 if not age % interval and not self._full:
                     self._put(0x89, b"")
-        except OSError as exc:
+        except Exception as exc:  # MemoryError among them
+            self._end(1011)
             if self._busy:
                 link.expire(exc)
             else:
@@ -462,14 +453,6 @@ class WebSocket:
 
 def _tokens(request: Request, name: str) -> "list[str]":
     return field(request, name).lower().replace(",", " ").split()
-
-
-async def _upgrade(request: Request, settings: "dict[str, Any]") -> WebSocket:
-    ws = WebSocket(request)
-    for name in settings:
-        setattr(ws, name, settings[name])
-    await ws.handshake()
-    return ws
 
 
 def websocket_wrapper(
@@ -518,19 +501,21 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
     """
     if not f:
         return lambda f: with_websocket(f, **settings)
-    return websocket_wrapper(f, lambda request: _upgrade(request, settings))
+    return websocket_wrapper(f, lambda request: WebSocket(request, **settings).handshake())
 
 
-if TYPE_CHECKING:
-    from ._websocket import websocket_upgrade as websocket_upgrade
+def websocket_upgrade(request: Request, **settings: "Any") -> "Awaitable[WebSocket]":
+    """Make a WebSocket of a request, in any route and after checks of your own; await it.
 
+    It is closed when the handler returns; what the handler returns is not sent.
 
-def _find(name: str) -> object:
-    if name != "websocket_upgrade":
-        raise AttributeError(name)
-    from ._websocket import websocket_upgrade
+    Args:
+        request: the request.
+        settings: attributes of `WebSocket`, such as `origins` and `protocols`, for this connection.
 
-    return websocket_upgrade
+    Raises:
+        HTTPException: see `WebSocket.handshake()`.
+    """
+    from ._websocket import upgrade_within
 
-
-globals()["__getattr__"] = _find
+    return upgrade_within(WebSocket(request, **settings))
