@@ -15,7 +15,7 @@ import pytest
 from examples.conftest import Phone, Phones
 from examples.running import EXAMPLES, RUNTIMES, running
 from support.wire_client import request
-from support.wire_server import free_port
+from support.wire_server import free_port, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 each_runtime = pytest.mark.parametrize("runtime", RUNTIMES)
@@ -54,7 +54,12 @@ async def test_files(runtime: str, tmp_path: Path, phone: Phone) -> None:
             length, kind = "Content-Length: 5000000", "Content-Type: multipart/form-data; boundary=x"
             wire.send(request("POST", "/api/files", length, kind, "Expect: 100-continue"))
             assert wire.answer().status == 413
-        assert sorted(os.listdir(folder)) == ["für dich.txt", "my holiday.jpg"]
+        # One that breaks off in the middle: neither the file nor a part of it stays.
+        start = b'--x\r\nContent-Disposition: form-data; name="file"; filename="broken.bin"\r\n\r\n' + b"b" * 20_000
+        with example.connect() as wire:
+            wire.send(request("POST", "/api/files", "Content-Length: 30000", kind, body=start))
+            assert wait_until(lambda: any(name.startswith(".part") for name in os.listdir(folder)), 5)
+        assert wait_until(lambda: sorted(os.listdir(folder)) == ["für dich.txt", "my holiday.jpg"], 5), os.listdir(folder)
         page = phone.page
         await page.goto(example.url)
         await page.get_by_text("300.0 kB").wait_for()
