@@ -50,10 +50,12 @@ def package_json(package: Package, repository: str = "") -> str:
 
     Args:
         package: the package.
-        repository: `OWNER/NAME`: requirements come from its tag of this version. When empty they are names, which the
-            index answers that mip is given; mip knows no requirement relative to this file.
+        repository: `OWNER/NAME`: files come from there, whichever version is asked for, and requirements from its tag of
+            this version; the mip of MicroPython 1.25 and older knows no files relative to this one. When empty, files are
+            relative, and requirements are names, which the index answers that mip is given.
     """
-    urls = [[f"{IMPORT_NAME}/{name}", f"src/{IMPORT_NAME}/{name}"] for name in package.board_files()]
+    base = f"github:{repository}/packages/{package.name}/" if repository else ""
+    urls = [[f"{IMPORT_NAME}/{name}", f"{base}src/{IMPORT_NAME}/{name}"] for name in package.board_files()]
     deps = [
         [f"github:{repository}/packages/{name}", f"v{version}"] if repository else [name, version]
         for name, version in package.siblings()

@@ -104,9 +104,10 @@ def test_manifest_and_package_json_name_the_board_files(members: list[Package]) 
         document = json.loads(paths[1].read_text())
         assert document["version"] == package.version
         assert [target for target, _ in document["urls"]] == expected
-        for target, source in document["urls"]:
-            assert (package.directory / source).read_bytes() == (package.source.parent / target).read_bytes()
         published = repository()
+        for target, source in document["urls"]:
+            path = source.removeprefix(f"github:{published}/packages/{package.name}/")
+            assert (package.directory / path).read_bytes() == (package.source.parent / target).read_bytes()
         assert document["deps"] == [
             [f"github:{published}/packages/{name}", f"v{version}"] if published else [name, version]
             for name, version in package.siblings()

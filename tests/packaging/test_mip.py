@@ -5,16 +5,21 @@ mip ends with exit code 0 when a package is not found, so these tests look at fi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
+import tty
 from pathlib import Path
 
 import pytest
 
+import gen
 from project import CORE, Package
 from support.board import Board
 from support.environments import run
@@ -167,10 +172,12 @@ def test_package_json_installs_from_a_folder(
     (tmp_path / "lib").mkdir()
     for package in members:
         if package.boards:
-            # the requirements of a package.json are names, which the index answers
-            _install_package(
-                Board(tmp_path), str(package.directory / "package.json"), index_url, "lib", None, False
-            )
+            # the requirements of a package.json that names no repository are names, which the index answers
+            folder = tmp_path / package.name
+            folder.mkdir()
+            (folder / "src").symlink_to(package.directory / "src")
+            (folder / "package.json").write_text(gen.package_json(package))
+            _install_package(Board(tmp_path), str(folder / "package.json"), index_url, "lib", None, False)
     for package in members:
         for name in package.board_files():
             assert (tmp_path / "lib" / "microdot" / name).read_bytes() == (package.source / name).read_bytes()
@@ -178,3 +185,64 @@ def test_package_json_installs_from_a_folder(
     program = "import sys; sys.path.insert(0, 'lib'); import microdot; print(microdot.Microdot)"
     said = run([micropython64, "-c", program], cwd=tmp_path)
     assert "Microdot" in said
+
+
+class SerialBoard:
+    """A MicroPython with 64 KB of heap at the other end of a serial line: a pseudo-terminal, and raw_repl.py."""
+
+    def __init__(self, micropython: Path, directory: Path) -> None:
+        # Two pairs, because only then both sides have a terminal of their own.
+        self._lines = [os.openpty(), os.openpty()]
+        for line in self._lines:
+            tty.setraw(line[1])
+        (mine, board), (theirs, device) = self._lines
+        self.device = os.ttyname(device)
+        library = directory / "lib"
+        library.mkdir()
+        self._process = subprocess.Popen(
+            [str(micropython), "-X", "heapsize=64k", str(Path(__file__).with_name("raw_repl.py"))],
+            stdin=board,
+            stdout=board,
+            stderr=board,
+            cwd=directory,
+            env={"MICROPYPATH": f"{library}:.frozen"},
+        )
+        for source, target in ((mine, theirs), (theirs, mine)):
+            threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    def _pass_on(self, source: int, target: int) -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(source, 4096):
+                os.write(target, data)
+
+    def mpremote(self, *arguments: str, cwd: Path) -> str:
+        return run([sys.executable, "-m", "mpremote", "connect", self.device, *arguments], cwd=cwd, timeout=60)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+        for line in self._lines:
+            for end in line:
+                os.close(end)
+
+
+def test_mpremote_installs_over_a_serial_line(micropython32: Path, index: Path, index_url: str, tmp_path: Path) -> None:
+    """What a person types, with the real mpremote and a real MicroPython; then a server runs on what came across."""
+    board = SerialBoard(micropython32, tmp_path)
+    try:
+        assert board.mpremote("exec", "import sys; print(sys.implementation[0])", cwd=tmp_path).strip() == "micropython"
+        said = board.mpremote("mip", "install", "--index", index_url, EXTENSION, cwd=tmp_path)
+        assert said.rstrip().endswith("Done"), said
+        assert_files(index, tmp_path / "lib", "6", [CORE, EXTENSION])
+        # the copy path: what tools/cost.py --out writes
+        files = tmp_path / "host" / "lib" / "microdot"
+        files.mkdir(parents=True)
+        (files / "sample.py").write_text("here = 1\n")
+        # on a board plain `:` is its root, which this system does not give away
+        board.mpremote("cp", "-r", "host/lib", f":{tmp_path}", cwd=tmp_path)
+        assert (tmp_path / "lib/microdot/sample.py").read_text() == "here = 1\n"
+        assert (tmp_path / "lib/microdot/app.mpy").exists()
+        (tmp_path / "lib/microdot/sample.py").unlink()
+    finally:
+        board.end()
+    assert serve_and_ask(micropython32, tmp_path / "lib", "64k").startswith("200 ")
