@@ -70,8 +70,8 @@ def _pytest(*arguments: str) -> list[str]:
     return _python("-m", "pytest", "-q", "--durations=3", "--continue-on-collection-errors", *arguments)
 
 
-def _sphinx(builder: str, out: str) -> list[str]:
-    return _python("-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder, "-d", "build/site-doctrees", "docs", out)
+def _sphinx(*arguments: str) -> list[str]:
+    return _python("-m", "sphinx", "-q", "-W", "--keep-going", "-d", "build/site-doctrees", *arguments)
 
 
 def find_pythons() -> dict[str, str]:
@@ -165,8 +165,10 @@ def steps() -> list[Step]:
             "docs",
             "the site without a warning, its blocks and its links",
             lambda: [
-                _sphinx("html", "build/site"),
-                _sphinx("doctest", "build/site-doctest"),
+                # Begin anew: Sphinx knows pages, and neither docstrings nor what the pages of sources link to.
+                _python("-c", "import shutil; [shutil.rmtree(f'build/{name}', True) for name in ('site', 'site-doctrees')]"),
+                _sphinx("-b", "html", "docs", "build/site"),
+                _sphinx("-b", "doctest", "docs", "build/site-doctest"),
                 _pytest("tests/docs"),
             ],
         ),
