@@ -9,6 +9,7 @@ package(
     "microdot",
     files=(
         "__init__.py",
+        "_board.py",
         "_micropython.py",
         "app.py",
         "body.py",
@@ -28,7 +29,9 @@ package(
         "patterns.py",
         "rare.py",
         "replies.py",
+        "segments.py",
         "server.py",
+        "stop.py",
         "streams.py",
     ),
     base_path="src",

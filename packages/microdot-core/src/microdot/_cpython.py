@@ -11,7 +11,6 @@ import sys
 import traceback
 from contextvars import copy_context
 from functools import lru_cache, partial
-from email.utils import formatdate
 from http import HTTPStatus
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,11 +26,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FILE_BLOCK = 65536  # bytes per read of a file; larger ones make asyncio copy what the socket did not take
-DRAIN_LENGTH = 65536  # bytes of an unread body that are read and dropped to keep a connection
-LINGER = 8  # quarters of a second in which a client may read an answer that it did not wait for
+seldom: "list[str]" = []  # of use on boards
 
-# Clients repeat their heads, with every request on a connection and from one connection to the next.
-memo = lru_cache(maxsize=256)
+SERVER = True
+_SETTINGS = {
+    "Microdot": {
+        "max_connections": 512,
+        "head_timeout": 20,
+        "body_timeout": 30,
+        "write_timeout": 30,
+        "idle_timeout": 5,
+        "stop_timeout": 10,
+    },
+    "Request": {"max_head_length": 16384, "max_headers": 100},
+    "Response": {"send_file_buffer_size": 65536},
+}
 
 # Received bytes that may wait for somebody to read them, and chunks of a stream that wait for one common write.
 _READ_AHEAD = 65536
@@ -39,7 +48,7 @@ _WRITE_TOGETHER = 16384
 _SENDFILE = 524288  # bytes that a client has to take within the deadline
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 def const(value: T) -> T:
@@ -47,19 +56,24 @@ def const(value: T) -> T:
     return value
 
 
-def pick(board: T, server: T) -> T:
-    """Return the value for a server."""
-    return server
+def tune(names: "dict[str, Any]") -> None:
+    """Give the classes of a module a server's settings in place of a board's, and its parser a memory."""
+    for name in _SETTINGS:
+        if name in names:
+            for setting, value in _SETTINGS[name].items():
+                setattr(names[name], setting, value)
+    if "parse_head" in names:
+        # Clients repeat their heads, with every request on a connection and from one connection to the next.
+        names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
+
+
+def collect() -> None:
+    """Nothing to do: heaps of servers are not that small."""
 
 
 def is_text(line: bytes) -> bool:
     """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
     return _CONTROL(line) is None
-
-
-def reason(status_code: int) -> str:
-    """Return the phrase of a status, `N/A` for an unknown one."""
-    return _REASONS.get(status_code, "N/A")
 
 
 def print_exception(exc: BaseException) -> None:
@@ -128,18 +142,9 @@ async def _call_in_thread(function: "Callable[..., Any]", *args: Any, **kwargs: 
     return result
 
 
-# 54 and 128 are reset and "not connected" on other systems; 10053 and 10054 Windows' abort and reset.
-_DISCONNECTED = {54, 128, 10053, 10054, errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT}
-
-
-def is_disconnection(exc: OSError) -> bool:
-    """Tell whether an error only means that the client has gone."""
-    return bool(exc.args) and exc.args[0] in _DISCONNECTED
-
-
-def date() -> str:
-    """Return a Date header line."""
-    return "Date: %s\r\n" % formatdate(usegmt=True)
+# Errors that only mean that the client has gone. 54 and 128 are reset and "not connected" on other systems; 10053 and
+# 10054 Windows' abort and reset.
+GONE = {54, 128, 10053, 10054, errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT}
 
 
 def _full(server: "Server") -> bool:
@@ -164,7 +169,7 @@ class Link(asyncio.Protocol):
     task: "asyncio.Task[Any]"
     server: "Server"
     transport: asyncio.Transport
-    streaming = False
+    streaming = 0
     expires = 0
     _reader: "asyncio.Future[bool] | None" = None
     _writer: "asyncio.Future[None] | None" = None
@@ -257,7 +262,7 @@ class Link(asyncio.Protocol):
         return reader
 
     def write(self, data: bytes) -> bool:
-        """Send `data`; True when the caller should `await drain()` before the next.
+        """Send `data`; True when the caller should `await flush()` before the next.
 
         Raises:
             OSError: the peer has gone.
@@ -296,19 +301,21 @@ class Link(asyncio.Protocol):
             self.transport.write(b"".join(self._chunks))
         self._chunks = None
 
-    async def drain(self) -> None:
+    async def flush(self) -> None:
         """Wait until the peer has taken enough.
 
         Raises:
-            OSError: the peer has gone, or took nothing within the deadline.
+            OSError: the peer has gone, or took nothing for `write_timeout` seconds.
         """
         self._flush()
         if not self.blocked:
             await asyncio.sleep(0)
             return
+        self.expires = self.server.deadline(self.server.app.write_timeout)
         self._unsent = self._count_unsent()
         self._writer = self.loop.create_future()
         await self._writer
+        self.expires = 0
 
     async def send_file(self, chunks: "BodyIterator", length: int) -> bool:
         """Let the system copy a file to the socket where that pays; False when nothing was sent.
@@ -386,28 +393,29 @@ class Link(asyncio.Protocol):
         """Close at once."""
         self.transport.abort()
 
-    def look(self) -> None:
-        """Nothing to do: the loop tells when the peer goes."""
-
     def info(self, name: str) -> Any:
         """Ask the transport for `peername`, `sslcontext`, …"""
         return self.transport.get_extra_info(name)
 
 
+def write_soon(link: Link, data: bytes) -> bool:
+    """Send `data` together with what else is written in this turn of the loop; see `Link.write_soon()`."""
+    return link.write_soon(data)
+
+
+def look(link: Link) -> None:
+    """Nothing to do: the loop tells when the peer goes."""
+
+
 async def listen(
-    server: "Server",
-    link: "Callable[[Server], Link]",
-    host: str,
-    port: int,
-    ssl: "SSLContext | None",
-    start_serving: bool = True,
+    server: "Server", link: "Callable[[Server], Link]", host: str, port: int, start_serving: bool
 ) -> asyncio.Server:
     """Bind and, with `start_serving`, accept."""
     _check_install()
     loop = asyncio.get_running_loop()
     server.loop = loop
     return await loop.create_server(
-        lambda: link(server), host, port, ssl=ssl, backlog=512, start_serving=start_serving
+        lambda: link(server), host, port, ssl=server.ssl, backlog=512, start_serving=start_serving
     )
 
 
@@ -456,10 +464,12 @@ def in_background(server: "Server") -> asyncio.Server:
     """Keep the deadlines of `server` in a task, and return its listening sockets."""
 
     async def serve() -> None:
-        from .rare import end
+        from .stop import end
 
         try:
-            await server.serve()
+            while not server.stopping:
+                await asyncio.sleep(0.25)
+                server.sweep()
         finally:
             await end(server)
 

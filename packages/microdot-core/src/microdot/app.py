@@ -5,14 +5,16 @@ A program that has hooks, sub-applications or error handlers loads the modules f
 """
 
 from .http import HTTPException, Request, Response, const, make_response, port as _port
+from .server import Server
+
+_port.collect()
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from typing import Any, NoReturn, TypeVar
 
     from .hooks import Extension
-    from .server import Server
 
     F = TypeVar("F", bound=Callable[..., Any])
     E = TypeVar("E", bound=Extension)
@@ -30,6 +32,10 @@ class Route:
         subapp: the innermost sub-application, or None.
         local_apps: the sub-applications mounted with `local=True` that it lies in, outer first.
         index: its place in the order of registration.
+        literal: its path, or the literal beginning of one with dynamic segments.
+        segments: what follows, from the first dynamic segment on: a str, or a tuple of name and type (`string`, `int`,
+            `path`, a registered type, or `re:` and an expression). None: there is none.
+        next: the next one registered with the same literal.
     """
 
     url_prefix = ""
@@ -37,10 +43,7 @@ class Route:
     local_apps: "tuple[Microdot, ...]" = ()
     index = 0
     methods: "list[str] | tuple[str, ...]" = ("GET",)
-    # The literal beginning is followed by these, from the first dynamic segment on: a str, or a tuple of name and type
-    # (`string`, `int`, `path`, a registered type, or `re:` and an expression). None: there is none.
     segments: "list[Any] | None" = None
-    # The next one registered with the same literal beginning.
     next: "Route | None" = None
 
     def __init__(self, pattern: str, handler: "Callable[..., Any]", methods: "list[str] | tuple[str, ...]") -> None:
@@ -49,47 +52,14 @@ class Route:
         self.pattern = pattern
         self.handler = handler
         self.call = _port.caller(handler)
-        if len(methods) != 1 or methods[0] != "GET":
+        if methods != ("GET",):
             self.methods = methods
-        pattern = "/" + pattern.lstrip("/")
-        start = pattern.find("/<") + 1
-        self.literal = pattern
-        if start:
-            self.literal = pattern[:start]
-            self.segments = []
-            for segment in pattern[start:].split("/"):
-                if segment[:1] == "<":
-                    if segment[-1:] != ">":
-                        raise ValueError("invalid URL pattern: no '>' at the end of " + segment)
-                    kind, mark, name = ("string:" + segment[1:-1]).rpartition(":")
-                    segment = (name, kind[7:] or "string")  # type: ignore[assignment]
-                self.segments.append(segment)
+        literal = "/" + pattern.lstrip("/")
+        self.literal = pattern if pattern == literal else literal  # the same string once
+        if "/<" in pattern:
+            from .segments import parse
 
-    def match(self, path: str) -> "dict[str, Any] | None":
-        """Return the arguments in a path that begins as this pattern does; None when it does not match."""
-        args: "dict[str, Any]" = {}
-        if self.segments is None:
-            return args if path == self.literal else None
-        parts = path[len(self.literal) :].split("/")
-        if len(parts) < len(self.segments):
-            return None
-        i = 0
-        for segment in self.segments:
-            part = parts[i]
-            i += 1
-            if isinstance(segment, str):
-                if segment != part:
-                    return None
-            elif segment[1] == "string" and part:
-                args[segment[0]] = part
-            elif segment[1] == "int" and len(part) < 16 and (part[1:] if part[:1] == "-" else part).isdigit():
-                args[segment[0]] = int(part)
-            else:
-                # The rest of the pattern is the business of patterns.py, which knows every type.
-                from .patterns import match_segments
-
-                return match_segments(self.segments, parts)
-        return args if i == len(parts) else None
+            parse(self, literal)
 
 
 class Microdot:
@@ -99,17 +69,17 @@ class Microdot:
     """
 
     #: Connections open at once; one more takes the place of the one that waited longest, or is answered 503.
-    max_connections = _port.pick(8, 512)
+    max_connections = 8
     #: Time for a complete request head.
-    head_timeout: float = _port.pick(10, 20)
+    head_timeout: float = 10
     #: Time without a byte of a request body.
-    body_timeout: float = _port.pick(10, 30)
+    body_timeout: float = 10
     #: Time in which the peer takes nothing of a response.
-    write_timeout: float = _port.pick(10, 30)
+    write_timeout: float = 10
     #: Time between requests on one connection; 0 closes after each response.
-    idle_timeout: float = _port.pick(3, 5)
+    idle_timeout: float = 3
     #: Time that running requests get at shutdown.
-    stop_timeout: float = _port.pick(3, 10)
+    stop_timeout: float = 3
 
     debug = False
     #: The server that runs or ran last.
@@ -261,37 +231,23 @@ class Microdot:
         route.index = len(self.routes)
         self.routes.append(route)
         there = (self._static if route.segments is None else self._dynamic).setdefault(route.literal, route)
-        if there is not route:
-            while there.next:
-                there = there.next
-            there.next = route
+        while there is not route:
+            # To the end of the chain: `there` is the next one, which is this one when there is none.
+            there.next = there = there.next or route
         if self._hooked:
             for f in self.hooks["route"]:
                 f(route)
 
     def find(self, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
         """Return the first route registered that matches path and method, with its arguments; None when none does."""
-        found: "tuple[Route, dict[str, Any]] | None" = None
         route = self._static.get(path)
-        while route:
-            if method in route.methods:
-                found = route, {}
-                break
+        while route and method not in route.methods:
             route = route.next
         if self._dynamic:
-            # Every beginning of the path that ends in a slash may be the literal one of a pattern.
-            end = path.find("/") + 1
-            while end:
-                route = self._dynamic.get(path[:end])
-                while route and not (found and found[0].index < route.index):
-                    if method in route.methods:
-                        args = route.match(path)
-                        if args is not None:
-                            found = route, args
-                            break
-                    route = route.next
-                end = path.find("/", end) + 1
-        return found
+            from microdot.segments import find  # not relative: that costs CPython ten times as much per call
+
+            return find(self, path, method, route)
+        return (route, {}) if route else None
 
     async def dispatch(self, request: "Request | None", problem: "Exception | None" = None) -> Response:
         """Answer a request; every host calls this, and then `finish()` when the response is out.
@@ -306,31 +262,24 @@ class Microdot:
         try:
             if request is None:
                 raise problem or HTTPException(400, "Bad request")
-            found = None if request.method == "OPTIONS" else self.find(request.path, request.method)
             if self._hooked:
                 from microdot.hooks import run
 
-                response = await run(self, request, found)
+                response = await run(self, request)
             else:
                 if request.pending or request.body:
-                    from microdot.body import load  # not relative: that costs CPython ten times as much per call
+                    from microdot.body import load
 
                     await load(request)
-                if found is None:
+                found = self.find(request.path, request.method)
+                if found is None or request.method == "OPTIONS":
                     from .errors import find_else
 
                     found = find_else(self, request)
                 route, args = found
                 request.route = route.handler
-                if route.subapp:
-                    request.matched = route
-                    request.subapp = route.subapp
-                    request.url_prefix = route.url_prefix
-                if args:
-                    request.url_args = args
-                    response = make_response(await route.call(request, **args))
-                else:
-                    response = make_response(await route.call(request))
+                request.url_args = args
+                response = make_response(await route.call(request, **args))
                 if request._extras:
                     from microdot.hooks import after
 
@@ -342,9 +291,9 @@ class Microdot:
 
             return await fail(self, request, exc)
 
-    async def start_server(
+    def start_server(
         self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: "Any" = None, start_serving: bool = True
-    ) -> "Any":
+    ) -> "Coroutine[Any, Any, Any]":
         """Serve until `shutdown()` is called.
 
         Args:
@@ -354,15 +303,16 @@ class Microdot:
             ssl: an `ssl.SSLContext` (on a board `tls.SSLContext`) for HTTPS.
             start_serving: with False, on CPython, return the bound `asyncio.Server` at once; call its `serve_forever()`.
 
+        Returns:
+            a coroutine: await it, or make it a task.
+
         Raises:
             OSError: the address cannot be bound.
         """
-        from .server import Server
-
         self.ssl = ssl
         self.debug = debug
         self.server = Server(self)
-        return await (self.server.run(host, port, ssl) if start_serving else self.server.run(host, port, ssl, False))
+        return self.server.run(host, port, ssl, start_serving)
 
     def run(self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: "Any" = None) -> None:
         """Serve until `shutdown()` is called, in an event loop of its own; the arguments are those of `start_server()`."""
@@ -370,7 +320,7 @@ class Microdot:
 
     def shutdown(self) -> None:
         """Stop serving: running requests finish, then `run()` returns. May be called from any thread and any handler."""
-        from .rare import shutdown
+        from .stop import shutdown
 
         shutdown(self)
 
@@ -389,3 +339,6 @@ def abort(
 
 
 Microdot.abort = staticmethod(abort)  # type: ignore[method-assign]
+
+if _port.SERVER:
+    _port.tune(globals())  # larger limits

@@ -4,12 +4,14 @@ import json
 
 from .http import HTTPException, const, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from typing import Any
 
     from .http import Request
     from .server import Connection
+
+_EXPECT = const(4)  # a flag of parse_head()
 
 
 async def wait(connection: "Connection") -> None:
@@ -59,6 +61,45 @@ async def load(request: "Request") -> None:
     connection.buffer = connection.buffer[left:]
     connection.left = 0
     request.pending = None
+
+
+def frame(name: bytes, value: bytes, minor: int, length: "int | None", flags: int) -> "tuple[int | None, int]":
+    """Read a header field that frames the body, as `parse_head()` finds it.
+
+    Args:
+        name: content-length, transfer-encoding or expect.
+        value: its value in lower case.
+        minor: the minor version of the request.
+        length: what was found so far, None for nothing.
+        flags: as `parse_head()` has them.
+
+    Returns:
+        length, -1 when chunked, and flags.
+
+    Raises:
+        ValueError: it is malformed or contradicts another (400).
+        HTTPException: 417 or 501.
+    """
+    if name == b"expect":
+        if minor:  # RFC 9110 10.1.1: an expectation of an HTTP/1.0 client is ignored
+            if value != b"100-continue":
+                raise HTTPException(417, "Expectation failed")
+            flags |= _EXPECT
+    elif length is not None:
+        # RFC 9112 6.1, 6.3: with two lengths somebody in between may have read the other one.
+        raise ValueError
+    elif name == b"content-length":
+        # Digits only; int() would take signs, underscores and blanks.
+        if not value.isdigit():
+            raise ValueError
+        length = int(value) if len(value) < 16 else 1 << 60
+    else:
+        if not minor:
+            raise ValueError
+        if value != b"chunked":
+            raise HTTPException(501, "Not implemented")
+        length = -1
+    return length, flags
 
 
 class BadRequest(ValueError):

@@ -4,8 +4,8 @@ from .errors import allowed, matching
 from .hooks import error_response, mro as mro
 from .http import HTTPException as HTTPException, Request, Response, const, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from collections.abc import Callable
     from typing import Any
 

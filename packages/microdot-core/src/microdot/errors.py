@@ -3,8 +3,8 @@
 from .app import Route
 from .http import HTTPException, Response, const, make_response, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from typing import Any
 
     from .app import Microdot
@@ -40,9 +40,11 @@ def find_else(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]
 
 def matching(app: "Microdot", path: str) -> "list[Route]":
     """Return every route that matches a path, whatever its method, in the order of registration."""
+    if app._dynamic:
+        from .segments import match
     found = []
     for route in app.routes:
-        if path[: len(route.literal)] == route.literal and route.match(path) is not None:
+        if route.literal == path if route.segments is None else match(route, path) is not None:
             found.append(route)
     return found
 
@@ -113,3 +115,6 @@ def text_of(exc: "Any") -> "tuple[str, int]":
     if hasattr(exc, "status_code"):
         return exc.reason, exc.status_code
     return ("Out of memory", 503) if isinstance(exc, MemoryError) else ("Internal server error", 500)
+
+
+port.seldom.append(__name__)

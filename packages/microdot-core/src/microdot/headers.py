@@ -114,6 +114,15 @@ def set_headers(response: Response, headers: "Mapping[str, Any]") -> None:
     response._headers = own
 
 
+def unusual(result: "tuple[Any, ...]") -> "tuple[Any, ...]":
+    """Return body, status and headers of a handler's tuple that leaves one of them out."""
+    parts = list(result)
+    # What comes first tells what it is.
+    body = b"" if parts and isinstance(parts[0], int) else parts.pop(0)
+    status = parts.pop(0) if parts and isinstance(parts[0], int) else 200
+    return body, status, parts[0] if parts else None
+
+
 def check_response(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None") -> None:
     """Give a new response its headers and reason, and refuse what would end a line where it was given."""
     if reason is not None:
@@ -126,7 +135,7 @@ def check_response(response: Response, headers: "Mapping[str, Any] | None", reas
 def full_head(response: Response, minor: int, lines: str) -> bytes:
     """Do what `Response.head()` says, with headers and a reason of the response's own."""
     status = response.status_code
-    text = "HTTP/1.%d %d %s\r\n" % (minor, status, port.reason(status) if response.reason is None else response.reason)
+    text = "HTTP/1.%d %d %s\r\n" % (minor, status, port.REASONS.get(status, "N/A") if response.reason is None else response.reason)
     count = lines.count("\n") + 2
     typed = status == 204 or status == 304
     headers = response.headers

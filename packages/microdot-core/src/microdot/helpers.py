@@ -2,8 +2,8 @@
 
 from .http import const, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 

@@ -5,14 +5,12 @@ Loaded when an application gets one of them.
 
 from .app import Microdot, Route, abort
 from .errors import find_else, text_of
-from .http import HTTPException, Response, const, make_response, port
+from .http import HTTPException, Request, Response, const, make_response, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from collections.abc import Callable
     from typing import Any, Protocol
-
-    from .http import Request
 
     class Extension(Protocol):
         """Anything that `app.install()` takes."""
@@ -42,6 +40,10 @@ if TYPE_CHECKING:
 
         async def close(self, code: int = 1000, reason: str = "") -> None: ...
 
+
+# Asked for with every request here, and without hooks of nearly none: so no defaults of the class in http.py.
+Request.timeout = 0
+Request.matched = None
 
 # hook: with how many arguments it is called
 _HOOKS = {
@@ -112,7 +114,20 @@ def mount(app: Microdot, subapp: Microdot, url_prefix: str = "", local: bool = F
         copy.url_prefix = url_prefix + route.url_prefix
         copy.subapp = route.subapp or subapp
         copy.local_apps = (subapp,) + route.local_apps if local else route.local_apps
+        copy.call = _within(copy)
         app.add_route(copy)
+
+
+def _within(route: Route) -> "Callable[..., Any]":
+    call = route.call
+
+    def within(request: "Request", **args: "Any") -> "Any":
+        request.matched = route
+        request.subapp = route.subapp
+        request.url_prefix = route.url_prefix
+        return call(request, **args)
+
+    return within
 
 
 def _merge(app: Microdot, subapp: Microdot, local: bool) -> None:
@@ -233,21 +248,21 @@ def app_attribute(app: Microdot, name: str) -> "Any":
     return app_attribute(app, name)
 
 
-async def run(app: "Microdot", request: "Request", found: "tuple[Route, dict[str, Any]] | None") -> Response:
-    """Answer a request whose route may have been found.
+async def run(app: "Microdot", request: "Request") -> Response:
+    """Answer a request of an application that has hooks.
 
     Raises:
         Exception: what a hook or the handler raised, or why there is no handler.
     """
     problem = None
     preflight = False
+    found = None
     try:
+        if request.method == "OPTIONS":
+            preflight = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
+        else:
+            found = app.find(request.path, request.method)
         if found is None:
-            preflight = (
-                request.method == "OPTIONS"
-                and "Origin" in request.headers
-                and "Access-Control-Request-Method" in request.headers
-            )
             found = find_else(app, request)
     except HTTPException as exc:
         problem = exc

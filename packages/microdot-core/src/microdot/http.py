@@ -24,6 +24,8 @@ else:
     # `from . import` would ask the facade's __getattr__ first
     import microdot._micropython as port  # type: ignore[no-redef]  # the same names in another module
 
+port.collect()
+
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
     from .datastructures import MultiDict
     from .headers import Headers, NoCaseDict
 
-_CLOSE = const(1)  # flags of parse_fields()
-_EXPECT = const(4)
+_CLOSE = const(1)  # a flag of parse_head()
 
 
 class HTTPException(Exception):
@@ -54,6 +55,19 @@ class HTTPException(Exception):
         self.headers = headers
 
 
+def http_date(t: "tuple[int, ...]") -> str:
+    """Format a UTC time tuple as RFC 9110 5.6.7 has it, whatever the locale."""
+    return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
+        "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
+        t[2],
+        "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]],
+        t[0],
+        t[3],
+        t[4],
+        t[5],
+    )
+
+
 _TOKEN = b"etaoinsrhldcumfpgwybvkxjqz-ETAOINSRHLDCUMFPGWYBVKXJQZ0123456789._!#$%&'*+^`|~"
 
 
@@ -68,135 +82,76 @@ def is_token(name: bytes, more: bytes = b"") -> bool:
     return bool(name) and not name.strip(_TOKEN + more if more else _TOKEN)
 
 
-def parse_request_line(line: bytes) -> "tuple[str, str, bytes, int]":
-    """Parse the first line of a request (RFC 9112 3).
+def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, int, bytes, int, int]":
+    """Parse the head of a request: check every line of it, and read those that frame the message.
 
     Args:
-        line: the line without its line end.
+        head: request line and header lines, each with its line end; without the empty line.
+        max_line: the longest header line accepted, in bytes with its line end.
+        max_count: how many header lines are accepted.
 
     Returns:
-        method, target in origin form (or `*`), authority of an absolute target (else empty), minor version (0 or 1).
+        method, target in origin form (or `*`), minor version (0 or 1), the header lines, the length of the body in bytes
+        (0: none, -1: chunked), and flags: 1 the client closes the connection after this request, 4 it waits for
+        `100 Continue`.
 
     Raises:
-        ValueError: it is malformed (400).
-        HTTPException: 501 for CONNECT, 505 for another major version.
+        ValueError: a line is malformed, or two of them contradict each other (400).
+        HTTPException: 417, 431, 501 or 505.
     """
-    method, target, version = line.split(b" ")
-    if not is_token(method) or not target or b"#" in target or b"\t" in target or not port.is_text(line):
+    # RFC 9110 5.5: no control characters; a CR that ends no line is one of them.
+    if not port.is_text(head.replace(b"\r\n", b"").replace(b"\n", b"")):
         raise ValueError
-    authority = b""
+    end = head.find(b"\n") + 1
+    method, target, version = head[:end].rstrip(b"\r\n").split(b" ")
+    if not is_token(method) or not target or b"#" in target or b"\t" in target:
+        raise ValueError
+    fields = head[end:]
     minor = 1
     if version != b"HTTP/1.1" or target[:1] != b"/" or method == b"CONNECT":
         from .rare import parse_odd_line
 
-        target, authority, minor = parse_odd_line(method, target, version)
-    return method.decode(), target.decode(), authority, minor
-
-
-def parse_fields(fields: bytes, minor: int, host: bytes, max_line: int, max_count: int) -> "tuple[int, int]":
-    """Check every header line and read those that frame the message.
-
-    Args:
-        fields: the rest of the head: a line end before each header line, none after the last but perhaps a CR.
-        minor: the minor version of the request, 0 or 1.
-        host: the authority of an absolute target, which counts instead of Host (3.2.2), else empty.
-        max_line: the longest line accepted, in bytes with its line end.
-        max_count: how many header lines are accepted.
-
-    Returns:
-        the length of the body in bytes (0: none, -1: chunked), and flags: 1 the client closes the connection after
-        this request, 4 it waits for `100 Continue`.
-
-    Raises:
-        ValueError: a line is malformed, or two of them contradict each other (400).
-        HTTPException: 417, 431 or 501.
-    """
-    length = seen = None
-    flags = 0
-    # One look for control characters (RFC 9110 5.5) at the whole block; a CR that ends no line is one of them.
-    fields = fields.replace(b"\r\n", b"\n")
-    if fields[-1:] == b"\r":
-        fields = fields[:-1]
-    if not port.is_text(fields.replace(b"\n", b"")):
-        raise ValueError
-    start = 1
-    while start < len(fields):
-        end = fields.find(b"\n", start)
-        if end < 0:
-            end = len(fields)
+        target, minor, fields = parse_odd_line(method, target, version, fields)
+    host = length = None
+    end = flags = 0
+    while end < len(fields):
+        start = end
+        end = fields.find(b"\n", start) + 1
         max_count -= 1
-        if end - start > max_line - 2 or max_count < 0:
+        if end - start > max_line or max_count < 0:
             raise HTTPException(431, "Header too large")
         colon = fields.find(b":", start, end)
         name = fields[start:colon]
-        # A name that is no token catches white space before the colon, folded lines and lines without a colon (5.1, 5.2).
+        # A name that is no token catches white space before the colon, folded lines and lines without a colon
+        # (RFC 9112 5.1, 5.2).
         if colon < start or not is_token(name):
             raise ValueError
-        start = end + 1
         if name[0] | 32 not in b"hcte":
             continue
         name = name.lower()
-        if name not in (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"):
-            continue
-        value = fields[colon + 1 : end].strip(b" \t").lower()
+        value = fields[colon + 1 : end].strip().lower()
         if name == b"host":
-            if seen is not None:
+            if host is not None:
                 raise ValueError
-            seen = value
-            host = host or value
+            host = value
         elif name == b"connection":
-            if b"close" in value and b"close" in [token.strip(b" \t") for token in value.split(b",")]:
+            if b",close," in b"," + value.replace(b" ", b"") + b",":
                 flags |= _CLOSE
-        elif name == b"content-length":
-            # 6.3: digits only; int() would take signs, underscores and blanks.
-            if length is not None or not value.isdigit():
-                raise ValueError
-            length = int(value) if len(value) < 16 else 1 << 60
-        elif name == b"transfer-encoding":
-            # 6.1: with two lengths somebody in between may have read the other one.
-            if length is not None or not minor:
-                raise ValueError
-            if value != b"chunked":
-                raise HTTPException(501, "Not implemented")
-            length = -1
-        elif minor:  # RFC 9110 10.1.1: an expectation of an HTTP/1.0 client is ignored
-            if value != b"100-continue":
-                raise HTTPException(417, "Expectation failed")
-            flags |= _EXPECT
+        elif name in (b"content-length", b"transfer-encoding", b"expect"):
+            from .body import frame
+
+            length, flags = frame(name, value, minor, length, flags)
     # RFC 9112 3.2: exactly one, which may be empty; RFC 9110 7.2: a name or address and perhaps a port.
-    if seen is None and minor:
-        raise ValueError
-    name, mark, number = host.partition(b":")
-    if host and (b"#" in host or not is_token(name) or number and not number.isdigit()):
-        # Not a plain name or address with or without a port.
-        colon = host.rfind(b":")
-        number = host[colon + 1 :] if colon > host.rfind(b"]") else b""
-        if b"#" in host or not is_token(host, b":[](),;=") or number and not number.isdigit():
+    if host is None:
+        if minor:
             raise ValueError
-    return length or 0, flags
+    elif host:
+        name, mark, number = host.partition(b":")
+        if not is_token(name) or b"#" in name or number and not number.isdigit():
+            from .rare import check_odd_host
 
-
-def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, bytes, int, bytes, int, int]":
-    """Parse the head of a request.
-
-    Args:
-        head: without the empty line at its end.
-        max_line: the longest line accepted, in bytes with its line end.
-        max_count: how many header lines are accepted.
-
-    Returns:
-        method, target, authority and minor version as from `parse_request_line()`, the header lines, and length and
-        flags as from `parse_fields()`.
-    """
-    end = head.find(b"\n")
-    if end < 0:
-        end = len(head)
-    method, target, authority, minor = parse_request_line(head[: end - 1 if head[end - 1] == 13 else end])
-    length, flags = parse_fields(head[end:], minor, authority, max_line, max_count)
-    return method, target, authority, minor, head[end:], length, flags
-
-
-parse_head = port.memo(parse_head)
+            check_odd_host(host)
+    return method.decode(), target.decode(), minor, fields, length or 0, flags
 
 
 class Request:
@@ -225,39 +180,48 @@ class Request:
     #: The longest request line (414) and header line (431), in bytes.
     max_readline = 2048
     #: The longest head (431), in bytes.
-    max_head_length = port.pick(4096, 16384)
+    max_head_length = 4096
     #: How many header lines are accepted (431).
-    max_headers = port.pick(50, 100)
+    max_headers = 50
 
-    #: Seconds that before hooks and handler may take; 0 is no limit. An `admit` hook sets it.
-    timeout: float = 0
-    #: The entry of the route table, None before a route was found.
-    matched: "Route | None" = None
     #: As received on the native server; other hosts may say `"HTTP/1.1"`.
     http_version = "1.1"
-    #: The query string as received, None without a question mark.
-    query_string: "str | None" = None
     #: The body; empty when there is none or when it is to be read from `stream`.
     body = b""
     #: The body while it has not been loaded: an object with `async read(n)`.
     pending: "Any" = None
     #: The host's side of the request: docs/design.md, "The seam for hosts".
     connection: "Any" = None
-    #: `"http"` or `"https"`.
-    scheme = "http"
-    #: Where the sub-application of the route is mounted.
-    url_prefix = ""
-    #: The innermost sub-application of the route.
-    subapp: "Microdot | None" = None
-    #: The handler.
-    route: "Callable[..., Any] | None" = None
-    #: Arguments of the path, None before a route was found.
-    url_args: "dict[str, Any] | None" = None
     # Whether a program has set g or after_request_handlers, which then are looked at when the handler is done.
     _extras = False
 
     if TYPE_CHECKING:
         G: Any
+        #: The application that answers it.
+        app: Microdot
+        #: The method as received.
+        method: str
+        #: Path and query string as received.
+        url: str
+        #: The path as received.
+        path: str
+        _headers: Any
+        #: Seconds that before hooks and handler may take; 0 is no limit. An `admit` hook sets it.
+        timeout: float
+        #: The entry of the route table, None before a route was found.
+        matched: Route | None
+        #: The query string as received, None without a question mark.
+        query_string: str | None
+        #: `"http"` or `"https"`.
+        scheme: str
+        #: Where the sub-application of the route is mounted.
+        url_prefix: str
+        #: The innermost sub-application of the route.
+        subapp: Microdot | None
+        #: The handler.
+        route: Callable[..., Any] | None
+        #: Arguments of the path, None before a route was found.
+        url_args: dict[str, Any] | None
         #: Query string as a `MultiDict`; malformed ones raise `BadRequest`, which is answered 400.
         args: MultiDict
         #: Header fields; repeated ones are joined (RFC 9110 5.3).
@@ -310,51 +274,46 @@ class Request:
         ) -> Request | None:
             """Read a request from a stream, leniently, as tests and old programs do; servers parse strictly."""
 
-    def __init__(
-        self,
-        app: "Microdot",
-        client_addr: "Any",
-        method: str,
-        url: str,
-        http_version: str,
-        headers: "Any",
-        body: "bytes | None" = None,
-        stream: "Any" = None,
-        sock: "Any" = None,
-        url_prefix: str = "",
-        subapp: "Microdot | None" = None,
-        scheme: "str | None" = None,
-        route: "Callable[..., Any] | None" = None,
-    ) -> None:
-        self.app = app
-        self.method = method
-        self.url = url
-        if http_version != "1.1":
-            self.http_version = http_version
-        self._headers = headers
-        mark = url.find("?")
-        if mark < 0:
-            self.path = url
-        else:
-            self.path = url[:mark]
-            self.query_string = url[mark + 1 :]
-        # Few are given, and an attribute costs more than a comparison.
-        if body:
-            self.body = body
-        elif stream is not None:
-            self.pending = stream
-        if client_addr:
-            self.client_addr = client_addr
-        if sock:
-            self.sock = sock
-        if url_prefix:
-            self.url_prefix = url_prefix
-        if subapp:
-            self.subapp = subapp
-        if scheme:
-            self.scheme = scheme
-        if route:
-            self.route = route
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            app: Microdot,
+            client_addr: Any,
+            method: str,
+            url: str,
+            http_version: str,
+            headers: Any,
+            body: bytes | None = None,
+            stream: Any = None,
+            sock: Any = None,
+            url_prefix: str = "",
+            subapp: Microdot | None = None,
+            scheme: str | None = None,
+            route: Callable[..., Any] | None = None,
+        ) -> None: ...
+
+    else:
+        # Arguments that the native server does not give have no names here.
+        def __init__(self, app, client_addr, method, url, http_version, headers, *more, **named):
+            self.app = app
+            self.method = method
+            self.url = url
+            if http_version != "1.1":
+                self.http_version = http_version
+            self._headers = headers
+            mark = url.find("?")
+            if mark < 0:
+                self.path = url
+            else:
+                self.path = url[:mark]
+                self.query_string = url[mark + 1 :]
+            if client_addr:
+                self.client_addr = client_addr
+            if more or named:
+                from microdot.lazy import set_more
+
+                set_more(self, *more, **named)
 
     def __getattr__(self, name: str) -> "Any":
         if name == "json":
@@ -383,7 +342,7 @@ class Response:
     """
 
     #: Bytes per read of a file-like body.
-    send_file_buffer_size = port.pick(1024, 65536)
+    send_file_buffer_size = 1024
     #: The Content-Type of a response that has none; `; charset=UTF-8` is added when it names no charset.
     default_content_type = "text/plain"
     #: Seconds for `Cache-Control: max-age` of `send_file()`; None sends no such header.
@@ -543,7 +502,7 @@ class Response:
 
             return full_head(self, minor, lines)
         return (
-            f"HTTP/1.{minor} {status} {port.reason(status)}\r\nContent-Type: {self.content_type()}\r\n{lines}\r\n"
+            f"HTTP/1.{minor} {status} {port.REASONS.get(status, 'N/A')}\r\nContent-Type: {self.content_type()}\r\n{lines}\r\n"
         ).encode()
 
 
@@ -555,17 +514,14 @@ def make_response(result: "Any") -> Response:
     """Make a `Response` of what a handler returned: body, status, (body, status), (body, status, headers), …"""
     if isinstance(result, Response):
         return result
-    headers = None
-    status = 200
     if isinstance(result, tuple):
-        # Each part may be left out: what comes first tells what it is.
-        parts = list(result)
-        result = b"" if parts and isinstance(parts[0], int) else parts.pop(0)
-        if parts and isinstance(parts[0], int):
-            status = parts.pop(0)
-        if parts:
-            headers = parts[0]
-    elif isinstance(result, int):
-        status = result
-        result = b""
-    return Response(result, status, headers)
+        if len(result) < 2 or not isinstance(result[1], int):
+            from .headers import unusual
+
+            result = unusual(result)
+        return Response(*result)
+    return Response(b"", result) if isinstance(result, int) else Response(result)
+
+
+if port.SERVER:
+    port.tune(globals())  # larger limits, and a memory for heads

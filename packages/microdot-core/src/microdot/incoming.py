@@ -3,8 +3,8 @@
 from .body import wait
 from .http import HTTPException, const, is_token, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from .http import Request
     from .server import Connection
 
@@ -200,3 +200,6 @@ async def load_other(request: "Request") -> None:
         stream.unread(bytes(body))
     request.pending = None
     request.stream = stream
+
+
+port.seldom.append(__name__)

@@ -3,11 +3,12 @@
 from .body import BadRequest, content_type, media_type
 from .http import HTTPException, Request, const
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from collections.abc import Callable
     from typing import Any
 
+    from .app import Microdot
     from .datastructures import MultiDict
 
 
@@ -25,6 +26,33 @@ def _headers(request: Request) -> "Any":
 
         raw = parse_headers(raw)
     return raw
+
+
+def set_more(
+    request: Request,
+    body: "bytes | None" = None,
+    stream: "Any" = None,
+    sock: "Any" = None,
+    url_prefix: str = "",
+    subapp: "Microdot | None" = None,
+    scheme: "str | None" = None,
+    route: "Callable[..., Any] | None" = None,
+) -> None:
+    """Set what the native server does not give when it makes a request: the further arguments of `Request`."""
+    if body:
+        request.body = body
+    elif stream is not None:
+        request.pending = stream
+    if sock:
+        request.sock = sock
+    if url_prefix:
+        request.url_prefix = url_prefix
+    if subapp:
+        request.subapp = subapp
+    if scheme:
+        request.scheme = scheme
+    if route:
+        request.route = route
 
 
 def declared_length(request: Request) -> int:
@@ -118,6 +146,11 @@ async def upgrade(request: Request, headers: "dict[str, str]") -> "Any":
     return await connection.upgrade(request, headers)
 
 
+def _scheme(request: Request) -> str:
+    server = getattr(request.connection, "server", None)
+    return "https" if server is not None and server.ssl else "http"
+
+
 # Attributes are made once and kept; methods are bound when they are asked for.
 _ATTRIBUTES: "dict[str, Callable[[Request], Any]]" = {
     "headers": _headers,
@@ -133,6 +166,17 @@ _ATTRIBUTES: "dict[str, Callable[[Request], Any]]" = {
     "after_request_handlers": _after_request_handlers,
     "sock": _sock,
     "body_used": lambda request: False,
+    "scheme": _scheme,
+}
+# What a request has that was given nothing else.
+_DEFAULTS: "dict[str, Any]" = {
+    "timeout": 0,
+    "matched": None,
+    "query_string": None,
+    "url_prefix": "",
+    "subapp": None,
+    "route": None,
+    "url_args": None,
 }
 _METHODS: "dict[str, Callable[..., Any]]" = {
     "after_request": after_request,
@@ -144,6 +188,8 @@ _METHODS: "dict[str, Callable[..., Any]]" = {
 
 def request_attribute(request: Request, name: str) -> "Any":
     """Make an attribute of a request; AttributeError when there is none of that name."""
+    if name in _DEFAULTS:
+        return _DEFAULTS[name]
     make = _ATTRIBUTES.get(name)
     if make:
         value = make(request)

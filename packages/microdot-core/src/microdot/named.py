@@ -2,8 +2,8 @@
 
 from .http import Request as Request, Response as Response, const
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from typing import Any
 
 

@@ -4,12 +4,14 @@ from asyncio import CancelledError
 
 from .http import Response, const, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from typing import Any
 
     from .http import Request
     from .server import Connection
+
+_PATIENCE = const(6)  # ticks
 
 
 class BodyIterator:
@@ -182,8 +184,17 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
             await _close(chunks)
 
 
+def look(connection: "Connection") -> None:
+    """Once a tick while a body is produced: notice that the peer has gone, and end a producer that only waits."""
+    port.look(connection)
+    if connection.eof:  # one that writes finds out by itself
+        connection.streaming -= 1
+        if not connection.streaming:
+            connection.task.cancel()
+
+
 async def _soon(connection: "Connection", data: bytes) -> None:
-    if connection.write_soon(data):
+    if port.write_soon(connection, data):
         await connection.flush()
 
 
@@ -191,7 +202,7 @@ async def _stream(
     connection: "Connection", response: "Any", chunks: BodyIterator, head: bytes, length: "int | None"
 ) -> None:
     chunked = b"Transfer-Encoding: chunked\r\n" in head
-    connection.streaming = True
+    connection.streaming = _PATIENCE
     left = length
     try:
         await _soon(connection, head)
@@ -220,20 +231,20 @@ async def _stream(
                 break
         if left:
             raise ValueError("response: the body is shorter than its Content-Length")
-        connection.streaming = False
+        connection.streaming = 0
         if chunked:
             await _soon(connection, b"0\r\n\r\n")
     except CancelledError:
         # The connection cancels its own task when the peer goes while somebody else is awaited.
         if not connection.eof:
             raise
-        raise OSError(104)
+        raise OSError(104, "")
     except Exception:
         if not chunked and length is None:
             getattr(connection, "abort", connection.close)()  # a clean end would make half of this body look whole
         raise
     finally:
-        connection.streaming = False
+        connection.streaming = 0
 
 
 async def _close(chunks: BodyIterator) -> None:

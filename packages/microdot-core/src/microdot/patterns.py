@@ -5,8 +5,8 @@ import re
 from .app import Route
 from .http import const
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from collections.abc import Callable
     from typing import Any
 
@@ -66,8 +66,9 @@ class URLPattern:
         """Return the arguments that `path` has for this pattern, None when it does not match."""
         if self._route is None:
             self.compile()
-        route: "Any" = self._route
-        return route.match(path) if path[: len(route.literal)] == route.literal else None
+        from .segments import match
+
+        return match(self._route, path)  # type: ignore[arg-type]  # compile() makes it
 
     def __repr__(self) -> str:
         return "URLPattern: " + self.url_pattern

@@ -1,23 +1,24 @@
-"""What the native server does rarely: odd request lines, refusing, lingering, making room, stopping."""
+"""What the native server does rarely: odd request lines, refusing, lingering, making room."""
 
-from .http import HTTPException, const, port
+from .http import HTTPException, Request, const, is_token, port
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
-    from .app import Microdot
+_TYPING = const(False)
+if _TYPING:
     from .server import Connection, Server
 
+_LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer that it did not wait for
+_SKIP = 65536 if port.SERVER else 2048  # bytes of an unread body that are read and dropped to keep a connection
 _GRACE = const(1)  # ticks in which a new connection may send its head before another can take its place
 
 # Ready made, because there may be no heap for it when it is needed.
 BUSY = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 4\r\nConnection: close\r\n\r\nBusy"
 
 
-def parse_odd_line(method: bytes, target: bytes, version: bytes) -> "tuple[bytes, bytes, int]":
+def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) -> "tuple[bytes, int, bytes]":
     """Look closer at a request line that is not HTTP/1.1 in origin form (RFC 9112 2.3, 3.2).
 
     Returns:
-        target in origin form (or `*`), authority of an absolute target (else empty), minor version (0 or 1).
+        target in origin form (or `*`), minor version (0 or 1), and the header lines.
 
     Raises:
         ValueError: it is malformed (400).
@@ -29,9 +30,8 @@ def parse_odd_line(method: bytes, target: bytes, version: bytes) -> "tuple[bytes
         raise HTTPException(505, "HTTP version not supported")
     if method == b"CONNECT":
         raise HTTPException(501, "Not implemented")
-    authority = b""
     if target[:1] != b"/" and (target != b"*" or method != b"OPTIONS"):
-        # 3.2.2: a server must accept the absolute form.
+        # 3.2.2: a server must accept the absolute form, whose host counts instead of the one in Host.
         scheme, mark, rest = target.partition(b"://")
         authority, mark, path = rest.partition(b"/")
         if b"?" in authority:
@@ -40,8 +40,54 @@ def parse_odd_line(method: bytes, target: bytes, version: bytes) -> "tuple[bytes
         if scheme.lower() not in (b"http", b"https") or not authority:
             raise ValueError
         target = b"/" + path
+        lines = fields.split(b"\n")
+        for i in range(len(lines)):
+            if lines[i][:5].lower() == b"host:":  # all of them: parse_head() refuses a second one
+                lines[i] = b"Host: " + authority
+        fields = b"\n".join(lines)
+        if version[7:] == b"0" and b"\nhost: " not in (b"\n" + fields).lower():
+            fields = b"Host: " + authority + b"\n" + fields
     # RFC 9110 2.5: a higher minor version is read as the highest that we know.
-    return target, authority, 0 if version[7:] == b"0" else 1
+    return target, 0 if version[7:] == b"0" else 1, fields
+
+
+def check_odd_host(host: bytes) -> None:
+    """Raise ValueError when a Host header that is no plain name or address is malformed (RFC 9110 7.2)."""
+    colon = host.rfind(b":")
+    number = host[colon + 1 :] if colon > host.rfind(b"]") else b""
+    if b"#" in host or not is_token(host, b":[](),;=") or number and not number.isdigit():
+        raise ValueError
+
+
+def skip_empty_lines(buffer: bytes) -> bytes:
+    """Return `buffer` without the empty lines that may precede a request (RFC 9112 2.2)."""
+    while buffer[:2] == b"\r\n" or buffer[:1] == b"\n":
+        buffer = buffer[buffer.find(b"\n") + 1 :]
+    return buffer
+
+
+def check_size(buffer: bytes, end: int) -> None:
+    """Refuse a head that is too long: `end` is where it ends in `buffer`, negative when that has not come yet.
+
+    Raises:
+        HTTPException: 414 or 431.
+    """
+    if not 0 <= buffer.find(b"\n") < Request.max_readline:
+        raise HTTPException(414, "Request line too long")
+    if (len(buffer) if end < 0 else end) > Request.max_head_length:
+        raise HTTPException(431, "Header too large")
+
+
+async def fail(connection: "Connection", problem: Exception) -> None:
+    """Do what can be done when a connection failed: tell the client, if it does not have half an answer, and the log."""
+    if not isinstance(problem, (HTTPException, ValueError)) or connection.begun:
+        silent = isinstance(problem, OSError)
+        if not silent or (problem.errno or 0) >= 0:  # type: ignore[attr-defined]  # negative: the client speaks no TLS
+            port.print_exception(problem)
+        if not silent and not connection.begun:
+            connection.write(b"HTTP/1.1 500 N/A\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    elif connection.buffer or not connection.since:  # a client that was only silent gets no answer
+        await refuse(connection, problem)
 
 
 async def refuse(connection: "Connection", problem: "Exception") -> None:
@@ -59,6 +105,11 @@ async def refuse(connection: "Connection", problem: "Exception") -> None:
     finally:
         if app._hooked:
             app.finish(None, response, problem)
+
+
+def can_skip(connection: "Connection") -> bool:
+    """Tell whether what the handler left of the request body is little and surely comes."""
+    return not connection.expecting and 0 < connection.left <= _SKIP
 
 
 async def leave_body(connection: "Connection", keep: bool) -> bool:
@@ -83,18 +134,12 @@ async def linger(connection: "Connection") -> None:
     """Let a client that is still sending read the answer: closing now would reset the connection (RFC 9112 9.6)."""
     if hasattr(connection, "half_close"):  # boards' sockets have no shutdown(): there the client closes first
         connection.half_close()
-    connection.expires = connection.server.tick + port.LINGER
+    connection.expires = connection.server.tick + _LINGER
     try:
         while await connection.fill():
             connection.buffer = b""
     except HTTPException:
         pass
-
-
-def evict(connection: "Connection") -> None:
-    """Close a connection that waits for a request."""
-    connection.since = 0
-    connection.expire(OSError(104))
 
 
 def make_room(server: "Server") -> "bool | None":
@@ -109,47 +154,9 @@ def make_room(server: "Server") -> "bool | None":
     if oldest is None:
         return False
     if server.tick - oldest.since >= _GRACE:
-        evict(oldest)
+        oldest.since = 0
+        oldest.expire(OSError(104, ""))
     return None
 
 
-def shutdown(app: "Microdot") -> None:
-    """Stop all servers of an application, from whichever thread this is."""
-    for server in app._servers:
-        if server.loop is None:  # a board has one thread
-            stop(server)
-        else:
-            server.loop.call_soon_threadsafe(stop, server)
-
-
-def stop(server: "Server") -> None:
-    """Accept no more and close connections that wait for a request; `Server.run()` then returns."""
-    server.stopping = True
-    if server.sockets:
-        if server.accepting:  # a board's task that accepts
-            server.accepting.cancel()
-            server.accepting = None
-        server.sockets.close()
-    for connection in list(server.connections):
-        if connection.since:
-            evict(connection)
-
-
-async def end(server: "Server") -> None:
-    """Let running requests finish, and leave the application; its last server runs the `stop` hooks."""
-    stop(server)
-    app = server.app
-    last = server.deadline(app.stop_timeout)
-    while server.connections and server.tick < last:
-        await port.sleep_ms(250)
-        server.sweep()
-    for connection in list(server.connections):
-        connection.task.cancel()
-    for _ in range(20):  # a body's producer may have to clean up
-        if server.connections:
-            await port.sleep_ms(50)
-    for connection in list(server.connections):
-        getattr(connection, "abort", connection.close)()
-    app._servers.remove(server)
-    if app._hooked and not app._servers:
-        await app.end()
+port.seldom.append(__name__)

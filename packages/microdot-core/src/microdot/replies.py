@@ -1,9 +1,9 @@
 """Responses that programs make themselves: cookies, redirects, files."""
 
-from .http import Response, const, is_token
+from .http import Response, const, http_date as http_date, is_token
 
-TYPE_CHECKING = const(False)
-if TYPE_CHECKING:
+_TYPING = const(False)
+if _TYPING:
     from collections.abc import Callable
     from typing import Any
 
@@ -74,19 +74,6 @@ def delete_cookie(response: Response, cookie: str, **kwargs: "Any") -> None:
     kwargs["expires"] = "Thu, 01 Jan 1970 00:00:01 GMT"
     kwargs["max_age"] = 0
     set_cookie(response, cookie, "", **kwargs)
-
-
-def http_date(t: "tuple[int, ...]") -> str:
-    """Format a UTC time tuple as RFC 9110 5.6.7 has it, whatever the locale."""
-    return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
-        "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
-        t[2],
-        "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]],
-        t[0],
-        t[3],
-        t[4],
-        t[5],
-    )
 
 
 def ascii_url(location: str) -> str:

@@ -1,0 +1,113 @@
+"""What boards do their own way, and seldom: plain functions as handlers, slow readers, TLS, a full house."""
+
+import sys
+from asyncio import CancelledError, core, sleep_ms
+
+from micropython import const
+
+_TYPING = const(False)
+if _TYPING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from ._micropython import Link
+    from .server import Server
+
+print_exception = sys.print_exception
+
+
+def iscoroutine(obj: object) -> bool:
+    """Tell whether `obj` is something that a handler returned to be awaited."""
+    return hasattr(obj, "throw")
+
+
+async def _value(result: "Any") -> "Any":
+    return result
+
+
+def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":
+    """Call a handler in place, and return something to await."""
+    result = function(*args, **kwargs)
+    # The result of a plain function may be a generator that is a body, which looks like a coroutine here;
+    # methods and other callables do not tell whether they are async.
+    return _value(result) if type(function) is type(call) or not iscoroutine(result) else result
+
+
+def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Return what calls a handler that is not an async function."""
+    return lambda *args, **kwargs: call(function, *args, **kwargs)
+
+
+def flush(link: "Link") -> "Generator[None, None, None]":
+    """Do what `Link.flush()` says."""
+    link.expires = link.server.deadline(link.server.app.write_timeout)
+    yield from sleep_ms(0)
+    try:
+        while link.out:
+            yield core._io_queue.queue_write(link.sock)
+            n = link.sock.write(link.out)
+            if n:
+                link.out = memoryview(link.out)[n:]
+                link.expires = link.server.deadline(link.server.app.write_timeout)
+    except CancelledError as exc:
+        problem = link.expired or exc
+        link.expired = None
+        raise problem
+    link.expires = 0
+
+
+def write_soon(link: "Link", data: bytes) -> bool:
+    """Send one of many pieces: as `write()`, but always asks for `flush()`, where others get their turn.
+
+    Raises:
+        OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
+    """
+    if link.eof:
+        raise OSError(104)
+    link.write(data)
+    return True
+
+
+def look(link: "Link") -> None:
+    """While nobody reads: notice that the peer has gone."""
+    if not link.eof and len(link.buffer) < 512:
+        link.take_in()
+
+
+def secure(connection: "Link") -> None:
+    """Speak TLS on a new connection."""
+    connection.raw = raw = connection.sock
+    connection.sock = connection.server.ssl.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+
+
+def wait_for_room(server: "Server", listener: "Any") -> "Generator[None, None, None]":
+    """While the server is full, let newcomers wait in the backlog until somebody has gone.
+
+    Raises:
+        OSError: all are at work: the newcomer was answered 503.
+    """
+    from .rare import BUSY, make_room
+
+    while len(server.connections) >= server.app.max_connections:
+        busy = make_room(server) is False
+        yield from sleep_ms(20)
+        if busy and len(server.connections) >= server.app.max_connections:
+            sock = listener.accept()[0]
+            try:
+                sock.setblocking(False)
+                yield from sleep_ms(100)
+                if not server.ssl:
+                    sock.read(512)  # what stays unread would turn the close into a reset
+                    sock.write(BUSY)
+            finally:
+                sock.close()
+            raise OSError
+
+
+def in_background(server: "Server") -> "Any":
+    """Refuse what only CPython can."""
+    from .stop import stop
+
+    stop(server)
+    server.app._servers.remove(server)
+    raise ValueError("start_serving must be True")
