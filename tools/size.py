@@ -308,7 +308,7 @@ def lay_out(label: str, packages: list[Package], build: Path) -> Tree:
             target.parent.mkdir(parents=True, exist_ok=True)
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
-                project.mpy_compile(source, target, path)
+                project.mpy_compile(source, target, path, strip=label == "here")
             except RuntimeError as error:
                 raise SystemExit(f"size: {error}") from None
             sizes[path] = target.stat().st_size

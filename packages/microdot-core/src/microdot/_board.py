@@ -5,8 +5,8 @@ from asyncio import CancelledError, core, sleep_ms
 
 from micropython import const
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
@@ -66,6 +66,14 @@ def write_soon(link: "Link", data: bytes) -> bool:
         raise OSError(104)
     link.write(data)
     return True
+
+
+def no_delay(link: "Link") -> None:
+    """Have small packets sent at once: else each but the first waits until the client has acknowledged the one before."""
+    try:
+        link.sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
+    except (AttributeError, OSError):  # TLS; a system that does not know it
+        pass
 
 
 def look(link: "Link") -> None:

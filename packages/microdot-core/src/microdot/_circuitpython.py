@@ -6,10 +6,9 @@ board gets it. It needs the libraries `asyncio` and `adafruit_ticks`. What is sa
 CircuitPython's ports for Espressif and RP2040, and docs/circuitpython.md lists it.
 """
 
-import gc
 import hashlib
-import time
 from asyncio import CancelledError, core, create_task, sleep_ms as sleep_ms
+from gc import collect as collect
 from traceback import print_exception as print_exception
 
 from micropython import const
@@ -21,9 +20,13 @@ if TYPE_CHECKING:
 
     from .server import Server
 
+SERVER = False
 FILE_BLOCK = 1024  # bytes per read of a file or body
-DRAIN_LENGTH = 2048  # bytes of an unread body that are read and dropped to keep a connection
-LINGER = 2  # ticks in which a client may read an answer that it did not wait for
+REASONS = {200: "OK"}  # nothing reads the phrase of a status (RFC 9112 4), so no table is carried
+# Errors that only mean that the client has gone.
+GONE = (9, 32, 54, 103, 104, 107, 110, 113, 116, 128)
+# Modules that were loaded for something that seldom happens: `_micropython.py` lets go of them.
+seldom: "list[str]" = []
 
 _READ = const(512)  # bytes per read: a browser's head in one or two
 _PAUSE = const(25)  # milliseconds between two looks for a new connection
@@ -32,19 +35,9 @@ _PAUSE = const(25)  # milliseconds between two looks for a new connection
 _received = bytearray(_READ)
 
 
-def pick(board: "Any", server: "Any") -> "Any":
-    """Return the value for a board."""
-    return board
-
-
 def is_text(line: bytes) -> bool:
     """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
     return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and b"\x7f" not in line
-
-
-def reason(status_code: int) -> str:
-    """Return a phrase for a status; nothing reads it (RFC 9112 4), so no table is carried."""
-    return "OK" if status_code == 200 else "N/A"
 
 
 def iscoroutine(obj: object) -> bool:
@@ -72,11 +65,6 @@ def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
     return lambda *args, **kwargs: call(function, *args, **kwargs)
 
 
-def memo(function: "Any") -> "Any":
-    """Return `function`: on CPython it remembers its results."""
-    return function
-
-
 def sha1(data: bytes = b"") -> "Any":
     """Return a SHA-1 hash object: CircuitPython's hashlib has only `new()`."""
     return hashlib.new("sha1", data)
@@ -85,27 +73,6 @@ def sha1(data: bytes = b"") -> "Any":
 def sha256(data: bytes = b"") -> "Any":
     """Return a SHA-256 hash object: CircuitPython's hashlib has only `new()`."""
     return hashlib.new("sha256", data)
-
-
-def date() -> str:
-    """Return a Date header line, empty while the clock is not set (RFC 9110 6.6.1)."""
-    t = time.localtime()  # there is no other, and it knows no time zones
-    if t[0] < 2024:
-        return ""
-    return "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n" % (
-        "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
-        t[2],
-        "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]],
-        t[0],
-        t[3],
-        t[4],
-        t[5],
-    )
-
-
-def is_disconnection(exc: OSError) -> bool:
-    """Tell whether an error only means that the client has gone."""
-    return bool(exc.args) and exc.args[0] in (9, 32, 54, 103, 104, 107, 110, 113, 116, 128)
 
 
 def _is_again(exc: Exception) -> bool:
@@ -121,8 +88,8 @@ class Link:
 
     buffer = b""  # received and not yet used
     eof = False  # the peer will send no more
-    _out: "bytes | memoryview" = b""  # what the socket did not take yet
-    _expired: "Exception | None" = None
+    out: "bytes | memoryview" = b""  # what the socket did not take yet
+    expired: "Exception | None" = None
     expires = 0
     task: "Any"
 
@@ -150,8 +117,8 @@ class Link:
 
     def _why(self) -> BaseException:
         # A task that is cancelled because a deadline passed has to see the reason instead.
-        exc = self._expired or CancelledError()
-        self._expired = None
+        exc = self.expired or CancelledError()
+        self.expired = None
         return exc
 
     def take_in(self) -> bool:
@@ -170,10 +137,10 @@ class Link:
         return bool(n)
 
     def write(self, data: bytes) -> bool:
-        """Send `data`; True when the caller should `await drain()` before the next. Raises OSError: the peer has gone."""
-        n = 0 if self._out else self._send(data)
+        """Send `data`; True when the caller should `await flush()` before the next. Raises OSError: the peer has gone."""
+        n = 0 if self.out else self._send(data)
         if n < len(data):
-            self._out = bytes(self._out) + memoryview(data)[n:]
+            self.out = bytes(self.out) + memoryview(data)[n:]
         return n < len(data)
 
     def _send(self, data: "bytes | memoryview") -> int:
@@ -184,35 +151,26 @@ class Link:
                 return 0
             raise
 
-    def write_soon(self, data: bytes) -> bool:
-        """Send one of many pieces: as `write()`, but always asks for `drain()`, where others get their turn.
-
-        Raises:
-            OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
-        """
-        if self.eof:
-            raise OSError(104)
-        self.write(data)
-        return True
-
-    async def drain(self) -> None:
+    async def flush(self) -> None:
         """Wait until the socket has taken everything. Raises OSError: the peer has gone or takes nothing."""
+        self.expires = self.server.deadline(self.server.app.write_timeout)
         await sleep_ms(0)
         try:
-            while self._out:
+            while self.out:
                 await core._io_queue.queue_write(self.sock)
-                n = self._send(self._out)
+                n = self._send(self.out)
                 if n:
-                    self._out = memoryview(self._out)[n:]
+                    self.out = memoryview(self.out)[n:]
                     self.expires = self.server.deadline(self.server.app.write_timeout)
                 else:
                     await sleep_ms(_PAUSE)
         except CancelledError:
             raise self._why()
+        self.expires = 0
 
     def expire(self, exc: Exception) -> None:
         """End a wait whose deadline has passed: `exc` for a reader, an OSError for a writer."""
-        self._expired = OSError(110) if self._out else exc
+        self.expired = OSError(110) if self.out else exc
         self.task.cancel()
 
     def close(self) -> None:
@@ -221,20 +179,37 @@ class Link:
         self.sock.close()
         self.server.connections.discard(self)
 
-    def look(self) -> None:
-        """While nobody reads: notice that the peer has gone."""
-        if not self.eof and len(self.buffer) < _READ:
-            self.take_in()
+
+def write_soon(link: "Link", data: bytes) -> bool:
+    """Send one of many pieces: as `write()`, but always asks for `flush()`, where others get their turn.
+
+    Raises:
+        OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
+    """
+    if link.eof:
+        raise OSError(104)
+    link.write(data)
+    return True
 
 
-async def listen(server: "Server", link: "Any", host: str, port: int, ssl: "Any", *serving: bool) -> "Any":
+def no_delay(link: "Link") -> None:
+    """Nothing to do: pools that know the option at all do not tell its number."""
+
+
+def look(link: "Link") -> None:
+    """While nobody reads: notice that the peer has gone."""
+    if not link.eof and len(link.buffer) < _READ:
+        link.take_in()
+
+
+async def listen(server: "Server", link: "Any", host: str, port: int, start_serving: bool) -> "Any":
     """Bind, and accept in a task, `server.accepting`; returns the listening socket.
 
     The sockets come from the attribute `pool` of the application, and when it has none, from the board's own radio.
     """
-    if serving:
+    if not start_serving:
         raise ValueError("start_serving must be True")
-    if ssl:
+    if server.ssl:
         raise ValueError("ssl: there is no HTTPS on CircuitPython; use a reverse proxy")
     pool = server.app.__dict__.get("pool")
     if pool is None:
@@ -300,6 +275,6 @@ async def _serve(server: "Server", link: "Any", sock: "Any", peer: "Any") -> Non
 
 def run(main: "Any", app: "Any") -> None:
     """Run the coroutine `main` in a new loop: what an earlier run left behind is forgotten."""
-    gc.collect()  # what compiling the program left would lie between what serving keeps
+    collect()  # what compiling the program left would lie between what serving keeps
     core.new_event_loop()
     core.run_until_complete(create_task(main))

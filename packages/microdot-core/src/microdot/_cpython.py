@@ -169,7 +169,6 @@ class Link(asyncio.Protocol):
     task: "asyncio.Task[Any]"
     server: "Server"
     transport: asyncio.Transport
-    streaming = 0
     expires = 0
     _reader: "asyncio.Future[bool] | None" = None
     _writer: "asyncio.Future[None] | None" = None
@@ -401,6 +400,10 @@ class Link(asyncio.Protocol):
 def write_soon(link: Link, data: bytes) -> bool:
     """Send `data` together with what else is written in this turn of the loop; see `Link.write_soon()`."""
     return link.write_soon(data)
+
+
+def no_delay(link: Link) -> None:
+    """Nothing to do: asyncio has set it."""
 
 
 def look(link: Link) -> None:

@@ -12,8 +12,8 @@ from gc import collect as collect
 
 from micropython import const
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 

@@ -4,8 +4,8 @@ import json
 
 from .http import HTTPException, const, port
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from typing import Any
 
     from .http import Request

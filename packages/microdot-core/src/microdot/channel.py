@@ -1,6 +1,6 @@
 """A connection of the native server in the hands of a handler, after `request.upgrade()`."""
 
-from .http import HTTPException, const
+from .http import HTTPException, const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -76,19 +76,17 @@ class Channel:
 
 def watch(connection: "Any", f: "Callable[[], None] | None") -> None:
     """Have the sweeper call a function four times a second while a native connection lasts; None: no more."""
-    connection.streaming = f is not None
-    connection.patience = 1 << 29  # ticks: the function decides what ends the handler
-    connection.look = f
+    connection.watch = f
 
 
 def look(connection: "Any") -> None:
     """While nobody reads a native connection: move what has arrived into its buffer, and notice that the peer has gone."""
-    type(connection).look(connection)
+    port.look(connection)
 
 
 async def upgrade(request: "Any", headers: "dict[str, str]") -> "Any":
     """Do what `Request.upgrade()` says."""
-    connection = getattr(request, "connection", request)
+    connection = request.connection
     if not hasattr(connection, "left"):  # not the native server's
         if not hasattr(connection, "upgrade"):
             raise HTTPException(501, "This server cannot upgrade")

@@ -4,8 +4,8 @@ from .errors import allowed, matching
 from .hooks import error_response, mro as mro
 from .http import HTTPException as HTTPException, Request, Response, const, port
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 

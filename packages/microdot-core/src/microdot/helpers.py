@@ -2,8 +2,8 @@
 
 from .http import const, port
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 

@@ -7,8 +7,8 @@ from .app import Microdot, Route, abort
 from .errors import find_else, text_of
 from .http import HTTPException, Request, Response, const, make_response, port
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 

@@ -91,7 +91,8 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
         max_count: how many header lines are accepted.
 
     Returns:
-        method, target in origin form (or `*`), minor version (0 or 1), the header lines, the length of the body in bytes
+        method, target in origin form (or `*`), minor version (0 or 1), the header lines with a line end before and behind
+        each, the length of the body in bytes
         (0: none, -1: chunked), and flags: 1 the client closes the connection after this request, 4 it waits for
         `100 Continue`.
 
@@ -102,7 +103,7 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
     # RFC 9110 5.5: no control characters; a CR that ends no line is one of them.
     if not port.is_text(head.replace(b"\r\n", b"").replace(b"\n", b"")):
         raise ValueError
-    end = head.find(b"\n") + 1
+    end = head.find(b"\n")
     method, target, version = head[:end].rstrip(b"\r\n").split(b" ")
     if not is_token(method) or not target or b"#" in target or b"\t" in target:
         raise ValueError
@@ -113,7 +114,8 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
 
         target, minor, fields = parse_odd_line(method, target, version, fields)
     host = length = None
-    end = flags = 0
+    flags = 0
+    end = 1
     while end < len(fields):
         start = end
         end = fields.find(b"\n", start) + 1
@@ -274,8 +276,6 @@ class Request:
         ) -> Request | None:
             """Read a request from a stream, leniently, as tests and old programs do; servers parse strictly."""
 
-    if TYPE_CHECKING:
-
         def __init__(
             self,
             app: Microdot,
@@ -293,27 +293,36 @@ class Request:
             route: Callable[..., Any] | None = None,
         ) -> None: ...
 
-    else:
-        # Arguments that the native server does not give have no names here.
-        def __init__(self, app, client_addr, method, url, http_version, headers, *more, **named):
-            self.app = app
-            self.method = method
-            self.url = url
-            if http_version != "1.1":
-                self.http_version = http_version
-            self._headers = headers
-            mark = url.find("?")
-            if mark < 0:
-                self.path = url
-            else:
-                self.path = url[:mark]
-                self.query_string = url[mark + 1 :]
-            if client_addr:
-                self.client_addr = client_addr
-            if more or named:
-                from microdot.lazy import set_more
+    # Arguments that the native server does not give have no names here.
+    def __init__(  # type: ignore[no-redef]
+        self,
+        app: "Microdot",
+        client_addr: "Any",
+        method: str,
+        url: str,
+        http_version: str,
+        headers: "Any",
+        *more: "Any",
+        **named: "Any",
+    ) -> None:
+        self.app = app
+        self.method = method
+        self.url = url
+        if http_version != "1.1":
+            self.http_version = http_version
+        self._headers = headers
+        mark = url.find("?")
+        if mark < 0:
+            self.path = url
+        else:
+            self.path = url[:mark]
+            self.query_string = url[mark + 1 :]
+        if client_addr:
+            self.client_addr = client_addr
+        if more or named:
+            from microdot.lazy import set_more
 
-                set_more(self, *more, **named)
+            set_more(self, *more, **named)
 
     def __getattr__(self, name: str) -> "Any":
         if name == "json":

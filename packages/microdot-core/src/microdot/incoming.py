@@ -3,8 +3,8 @@
 from .body import wait
 from .http import HTTPException, const, is_token, port
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from .http import Request
     from .server import Connection
 

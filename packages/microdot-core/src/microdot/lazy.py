@@ -3,8 +3,8 @@
 from .body import BadRequest, content_type, media_type
 from .http import HTTPException, Request, const
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
@@ -136,14 +136,9 @@ def after_request(request: Request, f: "Callable[..., Any]") -> "Callable[..., A
 
 async def upgrade(request: Request, headers: "dict[str, str]") -> "Any":
     """Do what `Request.upgrade()` says."""
-    connection = request.connection
-    if hasattr(connection, "left"):  # the native server's
-        from .channel import upgrade
+    from .channel import upgrade
 
-        return await upgrade(connection, headers)
-    if not hasattr(connection, "upgrade"):
-        raise HTTPException(501, "This server cannot upgrade")
-    return await connection.upgrade(request, headers)
+    return await upgrade(request, headers)
 
 
 def _scheme(request: Request) -> str:

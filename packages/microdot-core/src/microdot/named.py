@@ -2,8 +2,8 @@
 
 from .http import Request as Request, Response as Response, const
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from typing import Any
 
 

@@ -4,8 +4,9 @@ from asyncio import CancelledError
 
 from .http import Response, const, port
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .http import Request
@@ -48,7 +49,13 @@ class BodyIterator:
         return body
 
     def _read(self) -> "Any":
-        return self._body.read(self._size)
+        while True:
+            try:
+                return self._body.read(self._size)
+            except MemoryError:  # the heap of a board may have as much, but not in one piece
+                if self._size < 128:
+                    raise
+                self._size //= 2
 
     def _step(self) -> "Any":
         # A generator may be empty, and StopIteration must not leave a coroutine.
@@ -184,13 +191,20 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
             await _close(chunks)
 
 
-def look(connection: "Connection") -> None:
-    """Once a tick while a body is produced: notice that the peer has gone, and end a producer that only waits."""
-    port.look(connection)
-    if connection.eof:  # one that writes finds out by itself
-        connection.streaming -= 1
-        if not connection.streaming:
-            connection.task.cancel()
+def watch(connection: "Connection") -> "Callable[[], None]":
+    """Return what looks after a connection while a body is produced."""
+    patience = _PATIENCE
+
+    def look() -> None:
+        # A producer that writes finds out by itself that the peer has gone; one that only waits is cancelled.
+        nonlocal patience
+        port.look(connection)
+        if connection.eof:
+            patience -= 1
+            if not patience:
+                connection.task.cancel()
+
+    return look
 
 
 async def _soon(connection: "Connection", data: bytes) -> None:
@@ -202,7 +216,8 @@ async def _stream(
     connection: "Connection", response: "Any", chunks: BodyIterator, head: bytes, length: "int | None"
 ) -> None:
     chunked = b"Transfer-Encoding: chunked\r\n" in head
-    connection.streaming = _PATIENCE
+    connection.watch = watch(connection)
+    port.no_delay(connection)
     left = length
     try:
         await _soon(connection, head)
@@ -224,14 +239,20 @@ async def _stream(
                 left -= len(data)
             size = len(data)
             if chunked:
-                data = b"".join((("%x\r\n" % size).encode(), data, b"\r\n"))
+                line = ("%x\r\n" % size).encode()
+                if size > 512 and not port.SERVER:  # a board copies nothing that is large
+                    port.write_soon(connection, line)
+                    port.write_soon(connection, data)
+                    data = b"\r\n"
+                else:
+                    data = b"".join((line, bytes(data), b"\r\n"))
             await _soon(connection, data)
             response.bytes_sent += size
             if left == 0:
                 break
         if left:
             raise ValueError("response: the body is shorter than its Content-Length")
-        connection.streaming = 0
+        connection.watch = None
         if chunked:
             await _soon(connection, b"0\r\n\r\n")
     except CancelledError:
@@ -244,7 +265,7 @@ async def _stream(
             getattr(connection, "abort", connection.close)()  # a clean end would make half of this body look whole
         raise
     finally:
-        connection.streaming = 0
+        connection.watch = None
 
 
 async def _close(chunks: BodyIterator) -> None:

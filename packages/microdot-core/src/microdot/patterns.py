@@ -5,8 +5,8 @@ import re
 from .app import Route
 from .http import const
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 

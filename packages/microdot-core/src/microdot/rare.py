@@ -2,8 +2,8 @@
 
 from .http import HTTPException, Request, const, is_token, port
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from .server import Connection, Server
 
 _LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer that it did not wait for
@@ -45,8 +45,8 @@ def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) 
             if lines[i][:5].lower() == b"host:":  # all of them: parse_head() refuses a second one
                 lines[i] = b"Host: " + authority
         fields = b"\n".join(lines)
-        if version[7:] == b"0" and b"\nhost: " not in (b"\n" + fields).lower():
-            fields = b"Host: " + authority + b"\n" + fields
+        if version[7:] == b"0" and b"\nhost:" not in fields.lower():
+            fields = b"\nHost: " + authority + fields
     # RFC 9110 2.5: a higher minor version is read as the highest that we know.
     return target, 0 if version[7:] == b"0" else 1, fields
 

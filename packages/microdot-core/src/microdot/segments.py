@@ -3,8 +3,8 @@
 from .app import Route
 from .http import const
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from typing import Any
 
     from .app import Microdot

@@ -11,8 +11,9 @@ from .http import HTTPException, Request, Response, const, http_date, parse_head
 
 port.collect()
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .app import Microdot
@@ -32,7 +33,7 @@ class Server:
     tick = 1  # the clock of all deadlines
     stopping = False
     sockets: "Any" = None
-    if _TYPING:
+    if TYPE_CHECKING:
         ssl: Any
         loop: Any  # CPython's event loop, for other threads
         accepting: Any  # a board's task that accepts
@@ -74,10 +75,8 @@ class Server:
         """Advance the clock and end every wait whose deadline has passed."""
         self.tick += 1
         for connection in list(self.connections):
-            if connection.streaming:
-                from .outgoing import look
-
-                look(connection)
+            if connection.watch:
+                connection.watch()
             expires = connection.expires
             if connection.since:
                 seconds = self.app.idle_timeout if connection.idle else self.app.head_timeout
@@ -104,10 +103,10 @@ class Connection(port.Link):
     since = 0  # the tick at which it began to wait for a request, 0: it does not
     idle = False  # between two requests
     left = 0  # bytes of the request body that were not read yet, -1 when it is chunked
-    streaming = 0  # not 0: a body is being produced; ticks in which its producer may find out that the peer has gone
+    watch: "Callable[[], None] | None" = None  # called at every tick
     upgraded = False  # handed over to a handler
     begun = False  # some of the response is on its way
-    if _TYPING:
+    if TYPE_CHECKING:
         expecting: bool  # while `left`: the client waits for `100 Continue` before it sends the body
         credit: int  # while `left`: 64ths of a tick that its waits may still take, less than 0: not counted yet
 
@@ -150,8 +149,8 @@ class Connection(port.Link):
                         return
                 self.since = 0
                 self.idle = True
-                self.buffer = buffer[after:]
-                keep = await self._answer(buffer[: end + 1])
+                buffer = b""  # a board keeps what the local variables of a waiting coroutine hold
+                keep = await self._answer(end + 1, after)
         except Exception as exc:  # MemoryError among them
             if not isinstance(exc, OSError) or exc.errno not in port.GONE:
                 from .rare import fail
@@ -161,16 +160,23 @@ class Connection(port.Link):
             self.since = self.expires = 0
             self.close()
 
-    async def _answer(self, head: bytes) -> bool:
+    async def _answer(self, end: int, after: int) -> bool:
         """Answer one request; True when the connection may take another.
+
+        Args:
+            end: where its header lines end in `buffer`.
+            after: where the head ends with its empty line.
 
         Raises:
             ValueError, HTTPException: the head is malformed.
         """
         server = self.server
         app = server.app
-        method, target, minor, fields, length, flags = parse_head(head, Request.max_readline, Request.max_headers)
-        request = Request(app, None, method, target, "1.1" if minor else "1.0", fields)
+        head = self.buffer
+        self.buffer = head[after:]
+        method, target, minor, head, length, flags = parse_head(head[:end], Request.max_readline, Request.max_headers)
+        request = Request(app, None, method, target, "1.1" if minor else "1.0", head)
+        head = b""
         request.connection = self
         if length:
             self.left = length

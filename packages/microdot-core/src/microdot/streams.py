@@ -6,8 +6,8 @@ from .channel import Channel
 from .http import HTTPException, const
 from .incoming import ByteStream
 
-_TYPING = const(False)
-if _TYPING:
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
     from typing import Any
 
     from .server import Connection
