@@ -5,10 +5,15 @@ event is asked for: never for HEAD, where the server asks for nothing. Events th
 """
 
 import json
-from asyncio import CancelledError, Event, create_task, current_task, sleep
+from asyncio import CancelledError, Event, create_task, sleep
 
-from .helpers import wraps
+from .channel import field
 from .http import const
+
+try:
+    from functools import wraps
+except ImportError:  # functions of boards have no names to keep
+    wraps = None  # type: ignore[assignment]
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -38,16 +43,18 @@ class SSE:
 
     last_event_id: "str | None" = None
     closed = False
-    _call: "Any" = None  # the handler and its arguments, until it is started
+    _call: "Any" = None  # starts the handler
     _task: "Any" = None
     _beat: "Any" = None
     _error: "BaseException | None" = None
-    _room: "Event | None" = None  # somebody waits for room in the queue
     _quiet = False  # nothing was sent since the last heartbeat
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: "Any") -> None:
+        # Set when something has come into the queue, and when room has come: nobody waits for both.
         self.event = Event()
         self.queue: "list[bytes]" = []
+        for name in settings:
+            setattr(self, name, settings[name])
 
     async def send(
         self,
@@ -75,43 +82,46 @@ class SSE:
         if not isinstance(data, bytes):
             data = str(data).encode()
         head = ""
+        mark = b": "
         if not comment:
+            mark = b"data: "
             if retry is not None:
                 head = "retry: %d\n" % int(retry * 1000)
-            if event:
-                head += _field("event", event)
-            if event_id is not None:
-                head += _field("id", event_id)
-        name = b": " if comment else b"data: "
+            for name, value in (("event: ", event or None), ("id: ", event_id)):
+                if value is not None:
+                    value = str(value)
+                    if "\n" in value or "\r" in value or "\0" in value:
+                        raise ValueError("sse: a line end in " + name)
+                    head += name + value + "\n"
         # 9.2.5: CR, LF and both together end a line.
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\n" in data:
-            data = data.replace(b"\n", b"\n" + name)
+            data = data.replace(b"\n", b"\n" + mark)
         queue = self.queue
         while len(queue) >= self.max_queue and not self.closed:
             if self.policy == "wait":
-                if self._room is None:
-                    self._room = Event()
-                await self._room.wait()
+                self.event.clear()
+                await self.event.wait()
             elif self.policy == "oldest":
                 queue.pop(0)
-            elif self.policy == "latest":
-                queue.clear()
             else:
                 queue.clear()
-                self._error = OSError(104)  # so that the connection is closed and does not end well
-                await self.aclose()
-                if current_task() is self._task:
-                    raise CancelledError
+                if self.policy == "close":
+                    from asyncio import current_task
+
+                    self._error = OSError(104)  # so that the connection is closed and does not end well
+                    if current_task() is self._task:
+                        self._end()
+                        raise CancelledError
+                    await self.aclose()
         if not self.closed:
-            queue.append(b"".join((head.encode(), name, data, b"\n\n")))
+            queue.append(head.encode() + mark + data + b"\n\n")
             self.event.set()
 
     async def _run(self) -> None:
-        f, request, args, kwargs = self._call
         try:
-            await f(request, self, *args, **kwargs)
+            await self._call()
         except CancelledError:
             pass
         except Exception as exc:
@@ -120,16 +130,10 @@ class SSE:
 
     def _end(self) -> None:
         self.closed = True
-        if self._beat is not None:
+        if self._beat:
             self._beat.cancel()
             self._beat = None
         self.event.set()
-        self._taken()
-
-    def _taken(self) -> None:
-        if self._room is not None:
-            self._room.set()
-            self._room = None
 
     async def _keep(self) -> None:
         while True:
@@ -139,11 +143,17 @@ class SSE:
                 self.event.set()
             self._quiet = True
 
+    def answer(self, request: "Request", f: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "tuple[SSE, int, dict[str, str]]":
+        """Return the response that streams the events of `f(request, sse, *args, **kwargs)`."""
+        self.last_event_id = field(request, "Last-Event-ID") or None
+        self._call = lambda: f(request, self, *args, **kwargs)
+        return self, 200, {"Content-Type": "text/event-stream"}
+
     def __aiter__(self) -> "SSE":
         return self
 
     async def __anext__(self) -> bytes:
-        if self._task is None:
+        if not self._task:
             self._task = create_task(self._run())
             if self.heartbeat:
                 self._beat = create_task(self._keep())
@@ -152,29 +162,20 @@ class SSE:
             if self.closed:
                 error = self._error
                 self._error = None
-                if error is not None:
-                    raise error
-                raise StopAsyncIteration
+                raise error or StopAsyncIteration
             self.event.clear()
             await self.event.wait()
-        data = queue[0] if len(queue) == 1 else b"".join(queue)
+        data = b"".join(queue)
         queue.clear()
         self._quiet = False
-        self._taken()
+        self.event.set()
         return data
 
     async def aclose(self) -> None:
         """End the stream: the client has gone, and the handler is cancelled."""
         self._end()
-        if self._task is not None and current_task() is not self._task:
+        if self._task:
             self._task.cancel()
-
-
-def _field(name: str, value: "Any") -> str:
-    value = str(value)
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise ValueError("sse: a line end in " + name)
-    return "%s: %s\n" % (name, value)
 
 
 def sse_response(
@@ -188,18 +189,7 @@ def sse_response(
         args: more arguments for it.
         kwargs: and by name.
     """
-    return _response(request, event_function, args, kwargs, {})
-
-
-def _response(
-    request: "Request", f: "Callable[..., Any]", args: "Any", kwargs: "Any", settings: "dict[str, Any]"
-) -> "tuple[SSE, int, dict[str, str]]":
-    sse = SSE()
-    for name in settings:
-        setattr(sse, name, settings[name])
-    sse.last_event_id = request.headers.get("Last-Event-ID")
-    sse._call = f, request, args, kwargs
-    return sse, 200, {"Content-Type": "text/event-stream"}
+    return SSE().answer(request, event_function, *args, **kwargs)
 
 
 def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Callable[..., Any]":
@@ -222,13 +212,11 @@ def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Calla
         ValueError: there is no such policy.
     """
     if settings.get("policy", "wait") not in ("wait", "oldest", "latest", "close"):
-        raise ValueError("sse: policy is wait, oldest, latest or close")
+        raise ValueError("sse: no such policy")
+    if not f:
+        return lambda f: with_sse(f, **settings)
 
-    def decorate(f: "Callable[..., Any]") -> "Callable[..., Any]":
-        @wraps(f)
-        async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
-            return _response(request, f, args, kwargs, settings)
+    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
+        return SSE(**settings).answer(request, f, *args, **kwargs)
 
-        return wrapper
-
-    return decorate(f) if f else decorate
+    return wrapper if wraps is None else wraps(f)(wrapper)
