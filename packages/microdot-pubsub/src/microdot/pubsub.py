@@ -73,7 +73,6 @@ class Subscription:
     lost = 0
     closed = False
     _missed = 0  # in a row
-    _change: "Event | None" = None  # somebody waits, for a message or for room
 
     def __init__(self, bus: "PubSub", topics: "Sequence[str]", policy: str, size: int) -> None:
         self._bus = bus
@@ -81,6 +80,8 @@ class Subscription:
         self.policy = policy
         self.size = size
         self.queue: "list[Message]" = []
+        # Set when a message is put or taken, or the subscription ends: nobody waits for a message while others wait for room.
+        self.event = Event()
 
     def __aiter__(self) -> "Subscription":
         return self
@@ -96,7 +97,7 @@ class Subscription:
             raise
         self._missed = 0
         message = self.queue.pop(0)
-        self._changed()
+        self.event.set()
         return message
 
     async def __aenter__(self) -> "Subscription":
@@ -109,18 +110,12 @@ class Subscription:
         """End the subscription; messages that came before can still be taken."""
         self.closed = True
         self._bus.subscriptions.discard(self)
-        self._changed()
+        self.event.set()
 
     async def wait(self) -> None:
         """Wait until a message is put or taken, or the subscription ends."""
-        if self._change is None:
-            self._change = Event()
-        await self._change.wait()
-
-    def _changed(self) -> None:
-        if self._change is not None:
-            self._change.set()
-            self._change = None
+        self.event.clear()
+        await self.event.wait()
 
     def wants(self, topic: str) -> bool:
         """Tell whether a topic was subscribed to."""
@@ -145,7 +140,7 @@ class Subscription:
                 self.close()
                 return False
         queue.append(message)
-        self._changed()
+        self.event.set()
         return full
 
 
@@ -165,7 +160,7 @@ class PubSub:
         self._kept: "list[Message]" = []
         self._count = 0
         # An id of another life of this process must not be taken for one of this.
-        self._life = int.from_bytes(urandom(3), "big")
+        self._life = urandom(3).hex() + "-"
 
     async def publish(self, topic: str, data: "Any") -> str:
         """Publish a message; waits for nobody but subscribers whose policy is "wait".
@@ -178,7 +173,7 @@ class PubSub:
             the id of the message.
         """
         self._count += 1
-        message = Message(topic, data, "%06x-%d" % (self._life, self._count))
+        message = Message(topic, data, self._life + str(self._count))
         for subscription in self.deliver(message):
             while len(subscription.queue) > subscription.size and not subscription.closed:
                 await subscription.wait()
@@ -209,7 +204,7 @@ class PubSub:
             ValueError: there is no such policy.
         """
         if policy not in ("oldest", "latest", "close", "wait"):
-            raise ValueError("pubsub: policy is oldest, latest, close or wait")
+            raise ValueError("pubsub: no such policy")
         subscription = Subscription(self, (topics,) if isinstance(topics, str) else topics, policy, size)
         if after is not None:
             start = 0
