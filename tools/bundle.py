@@ -10,6 +10,7 @@ exchanged here, so that MicroPython's boards do not pay for it:
 
     _circuitpython.py takes the place of _micropython.py (`circuitpython` in a package's pyproject.toml)
     hashlib.sha1, sha256 → functions of that file     CircuitPython's hashlib has only new()
+    sys.print_exception → traceback.print_exception   version 10 has only the latter
     time.gmtime → time.localtime                      it knows no time zones
 
 The layout is that of CircuitPython's own bundles, so that circup can install from the releases of a repository.
@@ -37,7 +38,7 @@ LIBRARIES = ("asyncio", "adafruit_ticks")
 """What a bundle needs of CircuitPython's own libraries."""
 
 _PORT = f"{IMPORT_NAME}._micropython"
-_MOVED = {("hashlib", "sha1"): _PORT, ("hashlib", "sha256"): _PORT}
+_MOVED = {("hashlib", "sha1"): _PORT, ("hashlib", "sha256"): _PORT, ("sys", "print_exception"): "traceback"}
 _RENAMED = {("time", "gmtime"): "localtime"}
 
 CODE = """\

@@ -50,6 +50,7 @@ from project import CORE, IMPORT_NAME, PREFIX, ROOT, Package, mpy_compile, packa
 from strip import strip
 
 TABLE = ROOT / "tools" / "cost.json"
+PAGE = ROOT / "docs" / "what-it-costs.md"
 BLOCK = 4096
 FORMS = ("mpy", "py")
 
@@ -656,14 +657,39 @@ def make_table(gauge: Gauge) -> dict[str, Any]:
             write_modules(everything, library, form)
             rows = {}
             for names in ["", *sorted(FEATURES), *TOGETHER]:
-                used = select(names.split()).features
+                selection = select(names.split())
+                used = selection.features
                 one = gauge.measure(library, program_of(used), load_for(used))
-                row = {"held": one.held, "least": one.least, "ready": " ".join(one.ready), "loaded": " ".join(one.loaded)}
-                rows[" ".join(used)] = row
+                flash = sum((library / name).with_suffix(f".{form}").stat().st_size for name in selection.modules)
+                row = {"flash": flash, "held": one.held, "least": one.least}
+                rows[" ".join(used)] = {**row, "ready": " ".join(one.ready), "loaded": " ".join(one.loaded)}
                 print(f"  {form} {names or 'core'}: {one.held}, {one.least}", file=sys.stderr)
             seen = dict.fromkeys(module for row in rows.values() for module in f"{row['ready']} {row['loaded']}".split())
             table[form] = {"rows": rows, "modules": gauge.modules(library, list(seen))}
     return table
+
+
+def page_table(table: dict[str, Any]) -> str:
+    """Return the table as Markdown, for people."""
+    lines = [
+        f"Measured on {table['measured']}, {table['date']}; KB of 1000 bytes.",
+        "",
+        "| | flash, `.mpy` | heap after import | least heap, `.mpy` | flash, `.py` | least heap, `.py` |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for names, row in table["mpy"]["rows"].items():
+        source = table["py"]["rows"][names]
+        cells = [kilo(row["flash"]), kilo(row["held"]), kilo(row["least"]), kilo(source["flash"]), kilo(source["least"])]
+        lines.append(f"| {' + '.join(names.split()) or 'nothing but the core'} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_page(table: dict[str, Any]) -> None:
+    """Put the table into its page."""
+    text = PAGE.read_text(encoding="utf-8")
+    begin, end = "<!-- size: begin -->", "<!-- size: end -->"
+    before, _, rest = text.partition(begin)
+    PAGE.write_text(f"{before}{begin}\n\n{page_table(table)}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 def look_up(features: Sequence[str], form: str) -> Figures:
@@ -764,8 +790,10 @@ def main() -> int:
     options = parser.parse_args()
     try:
         if options.update:
-            TABLE.write_text(json.dumps(make_table(Gauge(options.micropython)), indent=1, sort_keys=True) + "\n")
-            print(f"written: {shown(TABLE)}")
+            made = make_table(Gauge(options.micropython))
+            TABLE.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n")
+            write_page(json.loads(TABLE.read_text(encoding="utf-8")))
+            print(f"written: {shown(TABLE)}, {shown(PAGE)}")
             return 0
         mpy = micropython_version(options.version)
         program = read_program(options.program) if options.program else None

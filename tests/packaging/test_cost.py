@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import cost
 import size
 from project import ROOT, packages
+from strip import strip
 from support.environments import run
 
 # Programs of our own: what the command says of its programs has to hold for these too.
@@ -69,17 +71,16 @@ def user(paths: list[str]) -> Callable[[size.Server], None]:
     def use(server: size.Server) -> None:
         size.disturb(server)
         for n in range(120):
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=3)
-            for path in paths if n % 40 == 0 else ["/", "/"]:
-                try:
-                    connection.request("GET", path)
-                    response = connection.getresponse()
-                    said = response.read()
-                except (OSError, http.client.HTTPException) as error:
-                    raise size.Failed(str(error)) from None
-                if response.status != 200 or not said:
-                    raise size.Failed(f"{path}: {response.status} {said!r}")
-            connection.close()
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=3)) as connection:
+                for path in paths if n % 40 == 0 else ["/", "/"]:
+                    try:
+                        connection.request("GET", path)
+                        with connection.getresponse() as response:
+                            said = response.read()
+                    except (OSError, http.client.HTTPException) as error:
+                        raise size.Failed(str(error)) from None
+                    if response.status != 200 or not said:
+                        raise size.Failed(f"{path}: {response.status} {said!r}")
 
     return use
 
@@ -121,6 +122,15 @@ def test_the_table_has_every_feature() -> None:
         together = cost.look_up(["cors", "csrf", "metrics"], form)
         assert together.source.startswith("about, estimated from the table of 20")
         assert together.held > max(cost.look_up([name], form).held for name in ("cors", "csrf", "metrics"))
+
+
+def test_the_page_has_the_table() -> None:
+    table = json.loads(cost.TABLE.read_text(encoding="utf-8"))
+    text = cost.PAGE.read_text(encoding="utf-8")
+    assert cost.page_table(table) in text, "python tools/cost.py --update writes it"
+    # flash is counted without MicroPython, and so the table is seen to be of these sources
+    flash = sum(len(strip(path.read_text(encoding="utf-8")).encode()) for path in cost.select(["sse"]).modules.values())
+    assert abs(table["py"]["rows"]["sse"]["flash"] - flash) < 0.05 * flash, "python tools/cost.py --update"
 
 
 def names(selection: cost.Selection) -> set[str]:
