@@ -70,10 +70,10 @@ async def test_two_thousand_requests() -> None:
         assert after - before < 200, after - before
         assert metrics.count[:6] == [0, 0, REQUESTS - warm // 2, 0, warm // 2 + 100, 0]
         assert sum(metrics.count[6:14]) == REQUESTS + 100
-        sent = (REQUESTS - warm // 2) * len("hello") + warm // 2 * len("Not found") + 100 * len("Slow down")
+        sent = (REQUESTS - warm // 2) * len("hello") + warm // 2 * len("Not found") + 100 * len("Too many requests")
         assert metrics.count[14] == sent
         assert log.lines[0].startswith("127.0.0.1 - - [")
-        assert len(log.lines) == 16 and '"GET /hello HTTP/1.1" 429 9' in log.lines[-1]
+        assert len(log.lines) == 16 and '"GET /hello HTTP/1.1" 429 17' in log.lines[-1]
         text, _ = await metrics.metrics(Asked(app))  # type: ignore[arg-type]
         assert 'http_requests_total{code="2xx"} %d\n' % (REQUESTS - warm // 2) in text
         assert "\nhttp_connections 0\n" in text and "\nuptime_seconds " in text

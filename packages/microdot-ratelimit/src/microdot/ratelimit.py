@@ -105,7 +105,7 @@ class RateLimit:
         # draft-ietf-httpapi-ratelimit-headers-10 4: requests that are left, seconds until there are as many as can be.
         request.rate = '"default";r=%d;t=%d' % (left // step * (left > 0), -(-missing // 1000))
         if left < 0:
-            abort(429, "Slow down", {"Retry-After": str(-(left // 1000))})
+            abort(429, "Too many requests", {"Retry-After": str(-(left // 1000))})
         full[whose] = (now + missing) & _MASK
 
     def admit(self, request: "Request", route: "Route | None") -> None:
