@@ -81,7 +81,7 @@ async def test_files(runtime: str, tmp_path: Path, phone: Phone) -> None:
     ("runtime", "program"), [("cpython", "main.py"), ("micropython", "main.py"), ("cpython", "main_jinja.py")]
 )
 async def test_templates(runtime: str, program: str, tmp_path: Path, phone: Phone) -> None:
-    with running("templates", runtime, tmp_path, program=program, heap="96k") as example, example.client() as client:
+    with running("templates", runtime, tmp_path, program=program, heap="128k") as example, example.client() as client:
         text = client.get("/").text
         assert "Tomatoes & basil are up." in html.unescape(text) and "Tomatoes & " not in text
         table = client.get("/table")
