@@ -49,13 +49,6 @@ suppress_warnings = ["ref.python"]
 smartquotes_action = "D"  # the dashes of parameter lists; quotes stay as they are written
 nitpicky = True
 # Types are named as the sources name them. What is not of this project has no page here; there is no internet to look it up.
-nitpick_ignore_regex = [
-    ("py:.*", r"(?!microdot[.]).*"),
-    # private, or seen by type checkers only
-    ("py:.*", r"microdot[.](.*[.])?_.*"),
-    # type variables
-    ("py:.*", r"microdot[.].*[.][A-Z]"),
-]
 default_role = "code"
 
 myst_heading_anchors = 4
@@ -161,6 +154,24 @@ class _Finder(importlib.abc.MetaPathFinder):
                 places = [str(package.source)] if file.name == "__init__.py" else None
                 return importlib.util.spec_from_file_location(name, file, loader=loader, submodule_search_locations=places)
         return None
+
+
+# Types are named as the sources name them. What is not of this project has no page here; there is no internet to look it up.
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!microdot[.]).*"),
+    # private, or seen by type checkers only
+    ("py:.*", r"microdot[.](.*[.])?_.*"),
+    # type variables
+    ("py:.*", r"microdot[.].*[.][A-Z]"),
+]
+for _package in packages():
+    if _package.name == CORE:
+        # modules of the core that are not for others
+        nitpick_ignore_regex += [
+            ("py:.*", rf"microdot[.]{name[:-3]}[.].*")
+            for name in _package.files()
+            if name.endswith(".py") and "microdot." + name[:-3] not in public_names()
+        ]
 
 
 def api_pages() -> dict[str, str]:

@@ -56,8 +56,8 @@ class Program:
         self.jar: dict[str, dict[str, str]] = {}
         self.clear()
         patch.chdir(folder)
-        patch.syspath_prepend(str(folder))
         patch.syspath_prepend(str(BOARDS))
+        patch.syspath_prepend(str(folder))  # first: a page may have a file of the same name
         program = self
         dispatch = Microdot.dispatch
         start_server = Microdot.start_server

@@ -23,7 +23,7 @@ from provide import provide
 from project import CORE, ROOT, packages
 from support.loopback import free_port
 
-PLAIN = ("cd", "git", "sudo", "systemctl", "journalctl", "cp", "make", "esptool", "nginx", "caddy", "redis-server", "source", ".")
+PLAIN = ("cd", "git", "sudo", "systemctl", "journalctl", "cp", "make", "esptool", "nginx", "caddy", "redis-server", "source", ".", "export")
 """Commands of which only the syntax is looked at: others' programs, that ask for what a test has not."""
 
 

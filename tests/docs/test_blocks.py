@@ -99,9 +99,9 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setti
             assert number in program.asked, f"{where}: no request reaches this application"
     finally:
         program.close()
-        for name in set(sys.modules) - before:  # files of the page, and stand-ins of boards
+        for name in set(sys.modules) - before:  # files of the page, stand-ins of boards, and those that a page makes
             file = getattr(sys.modules[name], "__file__", None) or ""
-            if file.startswith((str(folder), str(BOARDS))):
+            if file.startswith((str(folder), str(BOARDS))) or sys.modules[name].__spec__ is None:
                 del sys.modules[name]
 
 
