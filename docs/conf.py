@@ -179,6 +179,7 @@ def api_pages() -> dict[str, str]:
     public = public_names()
     top = public["microdot"]
     index = ["# API", "", "From the docstrings: one page for each module that programs and extensions may import.", ""]
+    index += ["| module | |", "|---|---|"]
     pages = {}
     toctree = []
     for package in packages():
@@ -208,8 +209,10 @@ def api_pages() -> dict[str, str]:
             pages[module] = "\n".join([*lines, "```", ""])
             modules.append(module)
             toctree.append(module)
-        index.append(f"**{package.name}**: " + ", ".join(f"[{module}]({module}.md)" for module in modules) + "\n")
-    pages["index"] = "\n".join([*index, "```{toctree}", ":hidden:", "", *toctree, "```", ""])
+        for module in modules:
+            first = (importlib.import_module(module).__doc__ or "").strip().partition("\n")[0].replace("|", "\\|")
+            index.append(f"| [{module}]({module}.md) | {first} |")
+    pages["index"] = "\n".join([*index, "", "```{toctree}", ":hidden:", "", *toctree, "```", ""])
     return pages
 
 
