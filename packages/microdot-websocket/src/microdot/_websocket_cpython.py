@@ -2,7 +2,14 @@
 
 from codecs import utf_8_decode
 from functools import wraps as wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .http import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from .websocket import WebSocket
 
 # XOR of long integers is fastest up to here; then tables, one per byte of the mask, made when first used.
 _LONG = 16384
@@ -63,3 +70,61 @@ def check_utf8(ws: Any, data: "bytes | bytearray", rest: "bytes | None") -> "byt
     except ValueError:
         raise ws._fail(1007) from None
     return bytes(data[used:]) or None
+
+
+def _quick(ws: "WebSocket", steps: "Generator[Any, None, None]") -> "Generator[Any, None, None]":
+    """Do what `WebSocket._frames()` does: by itself with a whole message in one frame that is there, by `steps` otherwise."""
+    link = ws._link
+    while True:
+        data = link.buffer
+        size = len(data)
+        if size < 2 or ws._full:
+            yield None
+            continue
+        length = data[1] - 128
+        start = 6
+        if length == 126 and size > 4:
+            length = data[2] << 8 | data[3]
+            start = 8 if length > 125 else size
+        end = start + length
+        limit = Request.max_body_length if ws.max_message_length < 0 else ws.max_message_length
+        if (
+            (data[0] == 0x81 or data[0] == 0x82)
+            and 0 < length
+            and length != 127
+            and end <= size
+            and not 0 < limit < length
+            and not ws._pieces
+            and not ws._asleep  # set by tune()
+        ):
+            ws._heard = link.server.tick
+            link.buffer = data[end:] if end < size else b""
+            payload: Any = unmask(data[start:end], data[start - 4 : start], 0)
+            if data[0] == 0x81:
+                try:
+                    payload = payload.decode()
+                except ValueError:
+                    raise ws._fail(1007) from None
+            yield payload
+            continue
+        while True:
+            step = next(steps)
+            yield step
+            # An empty one ends a message in pieces.
+            if step is not None and step is not False and not (ws._pieces and step):
+                break
+
+
+def tune(cls: "type[WebSocket]") -> None:
+    """Have short messages taken out of the buffer in one step."""
+    frames = cls._frames
+    look = cls._look
+
+    def _look(ws: "WebSocket") -> None:
+        ws._asleep = True  # type: ignore[attr-defined]  # messages are for those who receive
+        look(ws)
+        ws._asleep = False  # type: ignore[attr-defined]
+
+    cls._asleep = False  # type: ignore[attr-defined]
+    cls._frames = lambda ws: _quick(ws, frames(ws))  # type: ignore[method-assign,assignment]
+    cls._look = _look  # type: ignore[method-assign,assignment]

@@ -24,7 +24,7 @@ _JOIN = const(8192)  # a longer payload is written apart from its header, so tha
 _LINGER = const(1)  # seconds for the peer to answer our Close
 
 try:
-    from ._websocket_cpython import is_ascii, unmask, wraps  # never on boards
+    from ._websocket_cpython import is_ascii, tune, unmask, wraps  # never on boards
 except ImportError:
     wraps = None  # type: ignore[assignment]  # functions of boards have no names to keep
 
@@ -232,8 +232,9 @@ class WebSocket:
             while self._full or len(link.buffer) < 2:
                 yield None
             self._heard = link.server.tick
-            first = link.buffer[0]
-            length = link.buffer[1] - 128
+            data = link.buffer
+            first = data[0]
+            length = data[1] - 128
             # 5.2: no extension was agreed on, so no reserved bit. 5.4: fragments follow each other. 5.1: a client masks.
             # 5.5: control frames are whole and short.
             if (
@@ -286,8 +287,9 @@ class WebSocket:
                     yield None
                 n = min(length, len(link.buffer))
                 self._heard = link.server.tick
-                data = unmask(link.buffer[:n], mask, at)
-                link.buffer = link.buffer[n:]
+                data = link.buffer
+                link.buffer = data[n:]
+                data = unmask(data[:n], mask, at)
                 at += n
                 length -= n
                 if kind == 1 and (rest or not is_ascii(data)):
@@ -519,3 +521,7 @@ def websocket_upgrade(request: Request, **settings: "Any") -> "Awaitable[WebSock
     from ._websocket import upgrade_within
 
     return upgrade_within(WebSocket(request, **settings))
+
+
+if wraps is not None:
+    tune(WebSocket)
