@@ -1,10 +1,12 @@
-"""Large files through real sockets: 1 MB from MicroPython within a heap of 64 KB, 50 MB from CPython. CPython only."""
+"""Large files through real sockets: 1 MB from MicroPython within a heap of 64 KB, 50 MB from CPython, TLS. CPython only."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -14,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from microdot import Microdot, Request, Response, send_file
+from microdot.static import Static
 from provide import Missing, micropython
+from support.loopback import Running
 from support.wire_server import free_port, python_path
 from upy import board_tree
 
@@ -129,3 +134,94 @@ def test_50_megabytes_from_cpython_in_constant_memory(tmp_path: Path) -> None:
                 break
             time.sleep(0.1)
         assert not open_files
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no sendfile")
+async def test_the_system_copies_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole ones and ranges, by `Static` and by `send_file()`; not small ones, and nothing for HEAD."""
+    content = os.urandom(300_000)
+    (tmp_path / "big.bin").write_bytes(content)
+    copied: list[tuple[int, int]] = []
+    real = os.sendfile
+
+    def sendfile(target: int, source: int, offset: int, count: int) -> int:
+        sent = real(target, source, offset, count)
+        copied.append((offset, sent))
+        return sent
+
+    app = Microdot()
+
+    @app.get("/send_file")
+    async def whole(request: Request) -> Response:
+        return send_file(str(tmp_path / "big.bin"))
+
+    Static(app, "", str(tmp_path))
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    async with Running(app) as server:
+        for path, span, method, first, end, status in (
+            ("/send_file", None, "GET", 0, 300_000, 200),
+            ("/big.bin", None, "GET", 0, 300_000, 200),
+            ("/big.bin", None, "GET", 0, 300_000, 200),  # now it is known
+            ("/big.bin", "bytes=100000-249999", "GET", 100_000, 250_000, 206),
+            ("/big.bin", "bytes=-100000", "GET", 200_000, 300_000, 206),
+            ("/big.bin", "bytes=0-9", "GET", None, None, 206),
+            ("/big.bin", None, "HEAD", None, None, 200),
+            ("/big.bin", "bytes=900000-", "GET", None, None, 416),
+        ):
+            copied.clear()
+            got, headers, body = await server.get(path, {"Range": span} if span else None, method)
+            assert got == status, (path, span)
+            if first is None:
+                assert not copied, (path, span, copied)
+                continue
+            assert body == content[first:end], (path, span, len(body))
+            assert copied[0][0] == first and sum(sent for _, sent in copied) == end - first, (path, span, copied)
+
+
+FILES = Path(__file__).resolve().parents[3] / "tests/conformance/files"
+
+
+async def test_over_tls(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What the system copies would not be encrypted: a large file is read instead, in pieces."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    content = os.urandom(1 << 20)
+    (folder / "big.bin").write_bytes(content)
+    (folder / "small.bin").write_bytes(content[:5000])
+    app = Microdot()
+
+    @app.get("/send_file")
+    async def whole(request: Request) -> Response:
+        return send_file(str(folder / "big.bin"))
+
+    Static(app, "", str(folder))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(FILES / "cert.pem", FILES / "key.pem")
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    port = free_port()
+    task = asyncio.create_task(app.start_server("127.0.0.1", port, ssl=context))
+    try:
+        for _ in range(100):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.05)
+        for path, span, expected in (
+            ("/send_file", "", content),
+            ("/big.bin", "", content),
+            ("/big.bin", "Range: bytes=100000-600000\r\n", content[100000:600001]),
+            ("/small.bin", "", content[:5000]),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{span}\r\n".encode())
+            head, _, body = (await asyncio.wait_for(reader.read(), 20)).partition(b"\r\n\r\n")
+            writer.close()
+            assert body == expected, (path, span, head, len(body))
+    finally:
+        app.shutdown()
+        await asyncio.wait_for(task, 10)
+    assert "Traceback" not in capfd.readouterr().err

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -219,20 +220,72 @@ async def test_links_do_not_lead_out_of_the_folder(web: Path, tmp_path: Path) ->
 
 
 async def test_what_may_not_be_read_is_not_there(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import builtins
-
-    original = open
-
-    def refused(path: str, *args: object, **kwargs: object) -> object:
-        if str(path).endswith("robots.txt"):
+    def refused(path: str, mode: str) -> FileIO:
+        if path.endswith("robots.txt"):
             raise PermissionError(13, "Permission denied", path)
-        return original(path, *args, **kwargs)  # type: ignore[call-overload]
+        return FileIO(path)
 
     app = Microdot()
     Static(app, "", str(web))
-    monkeypatch.setattr(builtins, "open", refused)
+    monkeypatch.setattr("microdot.static.open", refused)
     assert await status(app, "/robots.txt") == 404
     assert await status(app, "/icon.svg") == 200
+
+
+async def test_a_file_that_is_replaced_while_it_is_asked_for(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tag goes with its own bytes, and there is no moment in which it is not there."""
+    path = web / "robots.txt"
+    times = iter(range(1_000_000_000, 2_000_000_000, 10))
+
+    def replace(content: bytes) -> None:
+        new = web / "new"
+        new.write_bytes(content)
+        os.utime(new, (time := next(times), time))
+        os.replace(new, path)
+
+    contents = iter([b"two", b"three", b"four", b"five"])
+
+    def late(name: str, mode: str) -> FileIO:
+        content = next(contents, None)
+        if content:
+            replace(content)
+        return FileIO(name)
+
+    app = Microdot()
+    Static(app, "", str(web))
+    client = TestClient(app)
+    replace(b"one")
+    assert (await client.get("/robots.txt")).text == "one"
+    # What is known of a file does not outlive it.
+    replace(b"zero")
+    response = await client.get("/robots.txt")
+    assert response.text == "zero" and '"1000000010.0-4"' == response.headers["ETag"]
+    path.unlink()
+    assert await status(app, "/robots.txt") == 404
+    replace(b"last")
+    with monkeypatch.context() as patched:
+        patched.setattr("microdot.static.open", late)
+        # It is looked at again, but not for ever.
+        assert await status(app, "/robots.txt") == 404
+        response = await client.get("/robots.txt")
+        assert response.text == "five" and response.headers["ETag"].endswith('0-4"'), response.headers
+    os.mkfifo(web / "pipe")
+    os.replace(web / "pipe", path)
+    assert await asyncio.wait_for(status(app, "/robots.txt"), 5) == 404
+
+
+async def test_what_is_known_of_files_is_bounded(web: Path) -> None:
+    app = Microdot()
+    known = vars(Static(app, "", str(web)))["_known"]
+    client = TestClient(app)
+    for number in range(2500):
+        assert (await client.get("/robots.txt", {"Accept-Encoding": f"x{number}"})).status_code == 200
+        assert len(known) <= 1000
+    # Only what was there is kept.
+    known.clear()
+    for path in "/nothing", "/../robots.txt", "/css", "/css/", "/.hidden":
+        await client.get(path)
+    assert not known
 
 
 def test_settings_are_checked() -> None:

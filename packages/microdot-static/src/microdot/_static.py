@@ -5,23 +5,33 @@ A board never gets this file, and `static.py`, which imports it at its end, work
 
 import os
 import re
+import time
 from email.utils import parsedate_to_datetime
+from io import FileIO
 from mimetypes import guess_type
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from . import static
+from .named import Response
 from .replies import http_date
 
 if TYPE_CHECKING:
     from .app import Microdot
-    from .http import Request, Response
+    from .http import Request
 
 _BLOCK = 65536  # bytes of a file that are read at once; a smaller one leaves in one write with its head
 _YEAR = 31536000
 
 # Names that Windows takes for devices, whatever follows a dot.
 _DEVICES = {"con", "prn", "aux", "nul", *(name + digit for name in ("com", "lpt") for digit in "123456789")}
+
+# Of a file that was there just now: neither may opening it wait, should it be a pipe by now.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FRESH = 1  # seconds for which the way to a file is not looked at again
+_MOST = 1000  # paths that are known at the same time
+# Who sends none of these gets the whole file.
+_CONDITIONS = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"}
 
 # The two forms of dates that are not sent any more, but still understood (RFC 9110 5.6.7).
 _OLD_DATE = re.compile(
@@ -41,7 +51,13 @@ def when(date: str) -> Any:
     return _when(date)
 
 
+def _open(path: str, mode: str) -> FileIO:
+    # Without a buffer: what is read is read at once, or copied by the system.
+    return FileIO(path)
+
+
 static.when = when
+static.open = _open  # type: ignore[attr-defined]
 
 
 class Static(static.Static):
@@ -56,6 +72,8 @@ class Static(static.Static):
                 raise TypeError(f"Static: no setting {name!r}")
         if not folder:
             raise ValueError("Static: name a folder, '.' for the current one")
+        # Path and Accept-Encoding → until when that holds, file, its state, headers of the response.
+        self._known: dict[tuple[str, str], tuple[float, str, tuple[float, int], dict[str, str]]] = {}
         super().__init__(app, prefix, folder, **settings)
 
     def stat(self, path: str) -> Any:  # type: ignore[override]
@@ -85,6 +103,23 @@ class Static(static.Static):
 
     def find(self, request: "Request", path: str) -> "Response":
         """Make the response of a file; see `microdot.static`."""
+        key = path, request.headers.get("Accept-Encoding", "")
+        known = self._known.get(key)
+        if known is not None and request.method == "GET" and _CONDITIONS.isdisjoint(request.headers.keymap):
+            until, file, state, headers = known
+            if until > time.monotonic():
+                body = _read(file, state)
+                if body is not None:
+                    return Response(body, 200, headers)
+            self._known.pop(key, None)
+        for _ in range(3):
+            response = self._find(request, path, key)
+            if response is not None:
+                return response
+        raise OSError("the file is being written")
+
+    def _find(self, request: "Request", path: str, key: tuple[str, str]) -> "Response | None":
+        # None when what was opened is not what was looked at: its tag would go with the wrong bytes.
         # What Windows drops from the end of a name, drives and streams, devices.
         if ":" in path or "./" in path or " /" in path or path[-1:] in (".", " "):
             raise ValueError
@@ -92,15 +127,48 @@ class Static(static.Static):
             raise ValueError
         response = super().find(request, path)
         headers = response.headers
-        if headers.get("Content-Type") == "application/octet-stream":
-            headers["Content-Type"] = guess_type(path)[0] or "application/octet-stream"
-        if headers.get("Cache-Control") == "max-age=%d" % _YEAR:
-            headers["Cache-Control"] += ", immutable"
         body = response.body
+        if not isinstance(body, FileIO):  # to a folder's own URL
+            return response
+        if headers["Content-Type"] == "application/octet-stream":
+            headers["Content-Type"] = guess_type(path)[0] or "application/octet-stream"
+        if headers["Cache-Control"] == "max-age=%d" % _YEAR:
+            headers["Cache-Control"] += ", immutable"
         length = int(headers.get("Content-Length", 0))
-        if length <= _BLOCK and hasattr(body, "read"):
+        if length:
+            found = os.fstat(body.fileno())
+            state = found.st_mtime, found.st_size
+            if not headers["ETag"].startswith('"%s-%s' % state):
+                body.close()
+                return None
+            if response.status_code == 200:
+                if len(self._known) >= _MOST:
+                    self._known.clear()
+                self._known[key] = time.monotonic() + _FRESH, str(body.name), state, dict(headers)
+        if length <= _BLOCK:
             response.body = data = body.read(length)
             body.close()
             if len(data) < length:
-                raise OSError("the file has become shorter")
+                return None
         return response
+
+
+def _read(file: str, state: tuple[float, int]) -> Any:
+    """Return the body of a file as long as it is as it was, else None."""
+    try:
+        fd = os.open(file, _FLAGS)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(fd)
+        if (found.st_mtime, found.st_size) != state:
+            return None
+        if found.st_size > _BLOCK:
+            body = FileIO(fd)
+            fd = -1
+            return body
+        data = os.read(fd, _BLOCK)
+        return data if len(data) == found.st_size else None
+    finally:
+        if fd >= 0:
+            os.close(fd)
