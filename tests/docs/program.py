@@ -54,6 +54,8 @@ class Program:
         self.pending: Block | None = None
         self.client: TestClient | None = None
         self.jar: dict[str, dict[str, str]] = {}
+        self.made: list[str] = []
+        """Folders that commands of the page write."""
         self.clear()
         patch.chdir(folder)
         patch.syspath_prepend(str(BOARDS))

@@ -51,7 +51,7 @@ def one(words: list[str], block: Block, program: Program) -> str:
     if name in ("python", "python3") and rest[0] == "-m":
         return module(rest[1], rest[2:], where, program.folder)
     if name in ("python", "python3") and rest[0].startswith("tools/"):
-        tool(rest[0], rest[1:], where)
+        tool(rest[0], rest[1:], where, program)
     elif name in ("python", "python3") and rest[0] == "-c":
         return run_in(program.folder, [sys.executable, *rest])
     elif name in ("python", "python3", "micropython"):
@@ -59,7 +59,7 @@ def one(words: list[str], block: Block, program: Program) -> str:
     elif name == "pip":
         pip(rest, where)
     elif name == "mpremote":
-        mpremote_takes(rest, where, program.folder)
+        mpremote_takes(rest, where, program)
     elif name in ("uvicorn", "gunicorn", "hypercorn"):
         server(name, rest, where, program.folder)
     else:
@@ -96,12 +96,20 @@ def help_of(path: str) -> str:
     return run.stdout
 
 
-def tool(path: str, rest: list[str], where: str) -> None:
-    """Look whether a tool of the repository exists and knows these options."""
+def tool(path: str, rest: list[str], where: str, program: Program) -> None:
+    """Look whether a tool of the repository exists and knows these options; run it, when it is quick and writes a folder."""
     assert (ROOT / path).is_file(), f"{where}: there is no {path}"
     for word in rest:
         if word.startswith("-"):
             assert re.search(rf"(?<![\w-]){re.escape(word.split('=')[0])}(?![\w-])", help_of(path)), f"{where}: no {word}"
+    if "--out" in rest:
+        place = rest.index("--out") + 1
+        program.made.append(rest[place])
+        if path == "tools/tree.py":
+            words = [*rest[:place], str(program.folder / rest[place]), *rest[place + 1 :]]
+            run_in(ROOT, [sys.executable, path, *words])
+    elif path == "tools/tree.py":
+        program.made.append("build/tree")
     if path == "tools/check.py":
         for word in rest:
             assert word.startswith("-") or word in help_of(path), f"{where}: no step {word}"
@@ -126,8 +134,8 @@ def pip(rest: list[str], where: str) -> None:
     assert CORE in known
 
 
-def mpremote_takes(rest: list[str], where: str, folder: Path) -> None:
-    """Have mpremote's own parsers look at its commands."""
+def mpremote_takes(rest: list[str], where: str, program: Program) -> None:
+    """Have mpremote's own parsers look at its commands, and look for the files that it is to copy."""
     main: Any = importlib.import_module("mpremote.main")
     for part in " ".join(shlex.quote(word) for word in rest).split(" + "):
         words = shlex.split(part)
@@ -143,6 +151,13 @@ def mpremote_takes(rest: list[str], where: str, folder: Path) -> None:
         assert words[0] in main._COMMANDS, f"{where}: mpremote has no {words[0]}"
         assert words[0] != "mip" or "install" in words, f"{where}: mip installs, and does nothing else"
         parser = main._COMMANDS[words[0]][1]()
+        if words[:2] == ["fs", "cp"] and words[-1].startswith(":"):
+            for name in words[2:-1]:
+                beside = [*program.folder.glob(name), *where_is(where).glob(name)]
+                # or a program of the example writes it
+                known = any(name.startswith(made) for made in program.made) or beside
+                known = known or any(name in path.read_text() for path in where_is(where).glob("*.py"))
+                assert name.startswith("-") or known, f"{where}: where does {name} come from?"
         try:
             parser.parse_args(words[1:])
         except SystemExit as error:

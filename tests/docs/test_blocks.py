@@ -266,6 +266,7 @@ def test_the_tests_find_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Monkey
         "no such option": "```sh\npython tools/tree.py --no-such-option\n```\n",
         "no such extra": "```sh\npip install 'microdot-core[nothing]'\n```\n",
         "no such command": "```sh\nmpremote mip instal x\n```\n",
+        "no such file": "```sh\nmpremote cp nothing.py :\n```\n",
         "shell": "```sh\nif true\n```\n",
         "tags": "```html\n<div><b></div>\n```\n",
         "prompt": "```pycon\n>>> 1 + 1\n3\n```\n",
