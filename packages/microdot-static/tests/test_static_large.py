@@ -171,7 +171,7 @@ async def test_the_system_copies_large_files(tmp_path: Path, monkeypatch: pytest
             copied.clear()
             got, headers, body = await server.get(path, {"Range": span} if span else None, method)
             assert got == status, (path, span)
-            if first is None:
+            if first is None or end is None:
                 assert not copied, (path, span, copied)
                 continue
             assert body == content[first:end], (path, span, len(body))
