@@ -155,7 +155,7 @@ def mpremote_takes(rest: list[str], where: str, program: Program) -> None:
             for name in words[2:-1]:
                 beside = [*program.folder.glob(name), *where_is(where).glob(name)]
                 # or a program of the example writes it
-                known = any(name.startswith(made) for made in program.made) or beside
+                known = bool(beside) or any(name.startswith(made) for made in program.made)
                 known = known or any(name in path.read_text() for path in where_is(where).glob("*.py"))
                 assert name.startswith("-") or known, f"{where}: where does {name} come from?"
         try:
