@@ -163,7 +163,13 @@ def _tidy(text: str) -> str:
     comments: dict[int, int] = {}
     depths: dict[int, int] = {}  # line → depth, for the first lines of statements
     depth, first = 0, True
+    formatted: list[int] = []  # where f-strings begin that have not ended yet: from Python 3.12 on they are several tokens
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":
+            formatted.append(token.start[0])
+        elif kind == "FSTRING_END":
+            inside.update(range(formatted.pop() + 1, token.end[0] + 1))
         if token.type == tokenize.COMMENT:
             comments[token.start[0]] = token.start[1]
         elif token.type == tokenize.INDENT:

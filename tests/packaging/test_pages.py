@@ -88,6 +88,8 @@ def test_links_lead_somewhere(page: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         path = page.parent / name if name else page
+        if path.is_relative_to(ROOT / "docs" / "api"):
+            continue  # made with the site, and looked at there: tests/docs
         assert path.exists(), f"there is no {target}"
         if anchor:
             headings = re.findall(r"(?m)^#+ (.+)$", path.read_text(encoding="utf-8"))
