@@ -26,7 +26,7 @@ least heap      the smallest `-X heapsize` in which the program answers 200 requ
 garbage         what one GET with curl's headers leaves behind: the collector is off, the program reports
                 `gc.mem_alloc()` before and after, and what two such reports alone differ by is subtracted.
 idle            heap held, after a collection, per connection that is open and silent; "fresh" has sent nothing yet,
-                "kept" has had one answer.
+                "kept" has had one answer; "WebSocket" has had one message echoed, and its handler receives.
 instructions    valgrind --tool=callgrind on the 64-bit build: runs of N and 3N requests, the difference over 2N.
 
 The programs measured are at the top of this file. They use only what Microdot 2.7 has too, so both run the same text.
@@ -225,6 +225,20 @@ async def echo(request, ws):
 
 app.run(host='127.0.0.1', port=int(sys.argv[1]))
 """
+
+# The echo that tells what it holds.
+ECHO_REPORT = ECHO.replace("import sys", "import sys, gc", 1).replace(
+    "app.run(",
+    """app.max_connections = 64
+
+@app.get('/collected')
+async def collected(request):
+    gc.collect()
+    gc.collect()
+    return str(gc.mem_alloc())
+
+app.run(""",
+)
 
 HELLO_BODY = b"Hello, World!"
 
@@ -580,35 +594,44 @@ def load_twenty(server: Server) -> None:
 def load_echo(server: Server) -> None:
     """Open ten WebSocket connections, one after the other, and have twenty messages of 32 bytes echoed on each."""
     for _ in range(10):
-        with server.connect() as connection:
-            try:
-                connection.sendall(
-                    b"GET /echo HTTP/1.1\r\nHost: 127.0.0.1:5000\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-                )
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    piece = connection.recv(1024)
-                    if not piece:
-                        raise Failed("closed in the handshake")
-                    head += piece
-                if b" 101 " not in head.split(b"\r\n")[0]:
-                    raise Failed(f"answered {head[:40]!r}")
-                for n in range(20):
-                    text = b"message %024d" % n
-                    mask = b"\x11\x22\x33\x44"
-                    masked = bytes(byte ^ mask[i & 3] for i, byte in enumerate(text))
-                    connection.sendall(bytes((0x81, 0x80 | len(text))) + mask + masked)
-                    reply = b""
-                    while len(reply) < 2 + len(text):
-                        piece = connection.recv(1024)
-                        if not piece:
-                            raise Failed("closed")
-                        reply += piece
-                    if reply != bytes((0x81, len(text))) + text:
-                        raise Failed(f"echoed {reply!r}")
-            except OSError as error:
-                raise Failed(str(error)) from None
+        open_echo(server, 20).close()
+
+
+def open_echo(server: Server, messages: int) -> socket.socket:
+    """Open a WebSocket connection, and have so many messages of 32 bytes echoed."""
+    connection = server.connect()
+    try:
+        connection.sendall(
+            b"GET /echo HTTP/1.1\r\nHost: 127.0.0.1:5000\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = connection.recv(1024)
+            if not piece:
+                raise Failed("closed in the handshake")
+            head += piece
+        if b" 101 " not in head.split(b"\r\n")[0]:
+            raise Failed(f"answered {head[:40]!r}")
+        for n in range(messages):
+            text = b"message %024d" % n
+            mask = b"\x11\x22\x33\x44"
+            masked = bytes(byte ^ mask[i & 3] for i, byte in enumerate(text))
+            connection.sendall(bytes((0x81, 0x80 | len(text))) + mask + masked)
+            reply = b""
+            while len(reply) < 2 + len(text):
+                piece = connection.recv(1024)
+                if not piece:
+                    raise Failed("closed")
+                reply += piece
+            if reply != bytes((0x81, len(text))) + text:
+                raise Failed(f"echoed {reply!r}")
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, OSError):
+            raise Failed(str(error)) from None
+        raise
+    return connection
 
 
 # The figures ------------------------------------------------------------------------------------------------------------
@@ -740,6 +763,24 @@ class Scales:
                 connection.close()
             return round(held / count)
 
+    def idle_echo(self, count: int = 8) -> int:
+        """Return the heap held by one WebSocket client that was answered once and is silent now."""
+        with self.serve(ECHO_REPORT, 1_000_000) as server:
+            client = Client(server)
+
+            def reading() -> int:
+                time.sleep(0.5)  # the sweeper has seen all
+                return int(client.get("/collected")[1])
+
+            first = open_echo(server, 1)
+            reading()
+            before = reading()
+            opened = [open_echo(server, 1) for _ in range(count)]
+            held = reading() - before
+            for connection in (first, *opened):
+                connection.close()
+            return round(held / count)
+
     def instructions(self, kept: bool, count: int = 60) -> int | None:
         def total(requests: int) -> int | None:
             with tempfile.TemporaryDirectory(prefix="size-") as folder:
@@ -806,6 +847,7 @@ FIGURES = [
     Figure("garbage_kept", "garbage of one GET, kept alive", lambda s: s.garbage(kept=True), checked=False),
     Figure("idle_fresh", "heap held by an idle connection, fresh", lambda s: s.idle(used=False), checked=False),
     Figure("idle_kept", "heap held by an idle connection, kept", lambda s: s.idle(used=True), checked=False),
+    Figure("idle_echo", "heap held by an idle WebSocket client", lambda s: s.idle_echo()),
 ]
 INSTRUCTIONS = [
     Figure("instructions_new", "instructions of one GET, new connection", lambda s: s.instructions(kept=False)),
@@ -814,7 +856,7 @@ INSTRUCTIONS = [
 
 
 def applies(figure: Figure, scales: Scales) -> bool:
-    return figure.key != "least_echo" or "microdot/websocket.py" in scales.tree.sizes
+    return figure.key not in ("least_echo", "idle_echo") or "microdot/websocket.py" in scales.tree.sizes
 
 
 def measured(figure: Figure, scales: Scales) -> int | None:

@@ -33,6 +33,7 @@ package(
         "server.py",
         "stop.py",
         "streams.py",
+        "wire.py",
     ),
     base_path="src",
     opt=3,

@@ -7,8 +7,8 @@ event is asked for: never for HEAD, where the server asks for nothing. Events th
 import json
 from asyncio import CancelledError, Event, create_task, sleep
 
-from .channel import field
 from .http import const
+from .wire import field
 
 try:
     from functools import wraps

@@ -5,9 +5,9 @@
 
 from asyncio import CancelledError, current_task, sleep
 
-from .channel import field, watch
 from .http import HTTPException, Request, Response, const
 from .websocket import WebSocket, WebSocketError
+from .wire import field
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _is_code(code: int) -> bool:
 async def close(ws: WebSocket, code: int = 1000, reason: str = "") -> None:
     """Do what `WebSocket.close()` says."""
     if code != 1005 and not _is_code(code):
-        raise ValueError("websocket: code %d" % code)
+        raise ValueError("websocket code %d" % code)
     ws._end(code, "" if len(reason.encode()) > 123 else reason)  # 5.5: a control frame holds 125 bytes
     try:
         while ws._full:
@@ -90,14 +90,15 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
         await close(ws, code, reason)
         link = ws._link
         if not ws._over:  # the native server's
-            watch(link, None)
+            link.watch = None
             link.expires = link.server.deadline(_LINGER)
             ws._pieces = True
         while not ws._over and not ws._busy:
             if not ws._steps:
                 link.buffer = b""
-            if not ws._steps or next(ws._steps) is None:
-                ws._over = not await link.fill()
+            elif next(ws._steps) is not None:
+                continue
+            ws._over = not await link.fill()
     except (OSError, HTTPException):  # it has come, or the time is over
         pass
     finally:
@@ -158,7 +159,7 @@ async def first_byte(ws: WebSocket, data: "Any", opcode: "int | None", more: boo
             opcode = 0
         ws._sender = more and task
     elif len(data) > 125:
-        raise ValueError("websocket: at most 125 bytes")
+        raise ValueError("websocket: over 125 bytes")
     return opcode if more else opcode | 128
 
 

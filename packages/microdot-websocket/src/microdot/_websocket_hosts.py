@@ -70,8 +70,7 @@ class Streams:
     buffer = b""
     eof = False
     expires = 0
-    streaming = False
-    patience = 0
+    watch: Any = None
     tick = 1
     stopping = False
     _waiter: Future[bool] | None = None
@@ -111,8 +110,8 @@ class Streams:
         while not self.eof and not self._ws._over:
             await sleep(_TICK)
             self.tick += 1
-            if self.streaming:
-                self.look()
+            if self.watch:
+                self.watch()
                 if self._ws._full == 1:
                     try:
                         await self._ws._flush()

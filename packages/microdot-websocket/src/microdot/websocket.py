@@ -12,8 +12,8 @@ frame messages themselves.
 
 from asyncio import sleep
 
-from .channel import field, look, upgrade, watch
 from .http import HTTPException, Request, Response, const
+from .wire import field, look, switch
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -163,16 +163,17 @@ class WebSocket:
         # ASGI servers have checked the handshake; in HTTP/2 it looks different.
         if not getattr(link, "accepted", False):
             try:
-                if (
-                    request.method != "GET"
-                    or request.http_version[-3:] != "1.1"
-                    or "websocket" not in _tokens(request, "Upgrade")
-                    or "upgrade" not in _tokens(request, "Connection")
-                    or len(key) != 24
-                    or len(a2b_base64(key)) != 16
-                ):
-                    raise ValueError
+                n = len(a2b_base64(key))
             except ValueError:
+                n = 0
+            if (
+                request.method != "GET"
+                or request.http_version[-3:] != "1.1"
+                or "websocket" not in _tokens(request, "Upgrade")
+                or "upgrade" not in _tokens(request, "Connection")
+                or len(key) != 24
+                or n != 16
+            ):
                 raise HTTPException(400)
             if field(request, "Sec-WebSocket-Version") != "13":
                 raise HTTPException(426, None, {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
@@ -200,20 +201,20 @@ class WebSocket:
             from ._websocket import choose
 
             choose(self, headers)
-        channel = await upgrade(request, headers)
-        if not hasattr(link, "fill"):  # not the native server's
+        if hasattr(link, "fill"):  # the native server's
+            switch(link, headers)
+            self._attach(link)
+        else:
             from ._websocket import carrier
 
-            carrier(self, channel)
-        else:
-            self._attach(link)
+            carrier(self, await request.upgrade(headers))
         return self
 
     def _attach(self, link: "Any") -> None:
         self._link = link
         self._heard = link.server.tick
         self._steps = self._frames()
-        watch(link, self._look)
+        link.watch = self._look
 
     def _frames(self) -> "Generator[Any, None, None]":
         """Yield the client's messages, or pieces of them and an empty one at the end of each.
@@ -325,7 +326,7 @@ class WebSocket:
                     self._put(0x88, b"" if code == 1005 else bytes((code >> 8, code & 255)) + reason.encode())
                 except Exception:  # it has gone, or there is no heap for saying so
                     pass
-        return WebSocketError(reason or "Websocket connection closed", self.close_code or 1006)
+        return WebSocketError(reason or "Websocket connection closed", self.close_code or code)
 
     def _fail(self, code: int, reason: str = "") -> WebSocketError:
         self._steps = None  # 7.1.7: what follows is not looked at
@@ -467,11 +468,14 @@ def websocket_wrapper(
         upgrade_function: makes the `WebSocket` of a request.
     """
 
-    async def wrapper(request: Request, *args: "Any", **kwargs: "Any") -> Response:
-        ws = await upgrade_function(request)
+    # Its own names come by defaults: what is no closure is known to be async on boards, and called directly.
+    async def wrapper(
+        request: Request, *args: "Any", _f: "Any" = f, _up: "Any" = upgrade_function, **kwargs: "Any"
+    ) -> Response:
+        ws = await _up(request)
         problem = None
         try:
-            await f(request, ws, *args, **kwargs)
+            await _f(request, ws, *args, **kwargs)
         except WebSocketError:
             pass
         except BaseException as exc:

@@ -1,0 +1,57 @@
+"""A native connection for packages that read and write it by themselves, and one header field without all others.
+
+After `switch()` a package has of `request.connection`: `buffer`, the bytes received and not yet used, which it takes out by
+assigning what is left; `await fill()` for more, False at the end (`eof`); `write(data)`, which says True when the peer has to
+take some first: `await flush()`; `expires`, the tick at which `fill()` raises an exception, from `server.deadline(seconds)`;
+`expire(exc)` for now; `task`, which runs the handler; `watch`, a function that is called at every tick, four times a second.
+"""
+
+from .http import const
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from .http import Request
+    from .server import Connection
+
+
+def field(request: "Request", name: str) -> str:
+    """Return the value of a header field, `""` when there is none; repeated ones are joined (RFC 9110 5.3).
+
+    On the native server it is found in the header lines, so that a handshake makes no dictionary of them.
+
+    Args:
+        request: the request.
+        name: the name, in any case.
+    """
+    raw = request._headers
+    if not isinstance(raw, bytes) or "headers" in request.__dict__:
+        value: str = request.headers.get(name, "")
+        return value
+    found = b""
+    end = 0
+    key = b"\n%s:" % name.lower().encode()
+    lower = raw.lower()
+    while True:
+        start = lower.find(key, end)
+        if start < 0:
+            return found.decode()
+        end = raw.find(b"\n", start + 1)
+        if end < 0:
+            end = len(raw)
+        found = (found and found + b", ") + raw[start + len(key) : end].strip()
+
+
+def look(connection: "Connection") -> None:
+    """While nobody waits for bytes: move those that have come into the buffer, and notice that the peer has gone."""
+    # CPython's loop tells by itself; a board's sockets are asked.
+    if hasattr(connection, "take_in") and not connection.eof and len(connection.buffer) < 512:
+        connection.take_in()
+
+
+def switch(connection: "Connection", headers: "dict[str, str]") -> bool:
+    """Switch protocols (RFC 9110 7.8): send a 101; returns what `write()` does."""
+    text = "HTTP/1.1 101 Switching Protocols\r\n"
+    for name in headers:
+        text += "%s: %s\r\n" % (name, headers[name])
+    connection.upgraded = True
+    return connection.write((text + "\r\n").encode())
