@@ -101,7 +101,7 @@ async def test_the_page_of_a_board_tries_a_request(port: int) -> None:
 
 
 def test_the_heap_is_where_it_was(port: int, folder: Path) -> None:
-    """2,000 requests, with all of it on; every twentieth is for a file."""
+    """2,000 requests, with all of it on; every third is for a file."""
     length = {"/openapi.json": (folder / "openapi.json.gz").stat().st_size, "/docs": (folder / "docs.html.gz").stat().st_size}
 
     def alloc(client: Connection) -> int:
@@ -123,7 +123,7 @@ def test_the_heap_is_where_it_was(port: int, folder: Path) -> None:
         sent = 0
         statuses = {"2xx": 0, "4xx": 0}
         for n in range(2000):
-            path = files[n // 20 % 2] if n % 20 == 0 else paths[n % 4]
+            path = files[n % 2] if n % 3 == 0 else paths[n % 4]
             answer = client.get(path)
             statuses["%dxx" % (answer.status // 100)] += 1
             sent += len(answer.body)
@@ -133,7 +133,7 @@ def test_the_heap_is_where_it_was(port: int, folder: Path) -> None:
     # Lines of the log differ by some bytes.
     assert after - before < 300, (before, after)
     # The two figures pages, and what told the heap, were counted as well: two 200s and one.
-    assert last["http_requests_total4xx"] - first["http_requests_total4xx"] == statuses["4xx"] == 1000
+    assert last["http_requests_total4xx"] - first["http_requests_total4xx"] == statuses["4xx"]
     assert last["http_requests_total2xx"] - first["http_requests_total2xx"] == statuses["2xx"] + 3
     assert 0 <= last["http_bytes_total"] - first["http_bytes_total"] - sent < 2500
     assert last["mem_block"] <= last["mem_free"]
