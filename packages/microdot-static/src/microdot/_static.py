@@ -145,7 +145,10 @@ class Static(static.Static):
                 if len(self._known) >= _MOST:
                     self._known.clear()
                 self._known[key] = time.monotonic() + _FRESH, str(body.name), state, dict(headers)
-        if length <= _BLOCK:
+        if response.status_code == 304:
+            body.close()
+            response.body = iter(())  # not bytes: those get a Content-Length
+        elif length <= _BLOCK:
             response.body = data = body.read(length)
             body.close()
             if len(data) < length:

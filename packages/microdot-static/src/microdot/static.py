@@ -28,7 +28,7 @@ def when(date: str) -> "Any":
     Args:
         date: of the form that is sent today; the two old ones are for CPython.
     """
-    if date[25:] != " GMT":
+    if date[26:] != "GMT":
         return ()
     # Of the month the last two letters, which no other pair of them makes; then the day, and after what is the same the time.
     return date[12:16], "anebarprayunulugepctovec".find(date[9:11]), date[5:]
@@ -94,8 +94,9 @@ class Static:
             ValueError: the path is not one that could lead to a file.
         """
         path = "/" + path
-        # Empty and dotted segments, the separators of other file systems, the end of a name in C.
-        for bad in "//", "/.", "\\", "\0":
+        # Empty and dotted segments, the separators of other file systems, the end of a name in C, and the short names by which
+        # FAT knows files with a dot at their beginning, too.
+        for bad in "//", "/.", "\\", "\0", "~":
             if bad in path:
                 raise ValueError
         if path[-1] == "/":
