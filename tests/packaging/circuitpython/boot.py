@@ -1,4 +1,4 @@
-"""Make CPython or MicroPython look like a CircuitPython board, and run a program on it: `boot.py PORT`. A template for tests.
+"""Make CPython or MicroPython look like a CircuitPython board, and run a program on it: `boot.py PROGRAM ARGUMENT...`.
 
 There is no CircuitPython for computers that could be installed here, so this stands in for one. What the modules have, and how
 sockets behave, is that of CircuitPython 9 and 10: names from its documentation, sockets from the sources of its ports
@@ -8,6 +8,7 @@ CPython shares with CircuitPython that a generator cannot be awaited; MicroPytho
 """
 
 import io
+import os
 import select as _select
 import socket as _socket
 import sys
@@ -20,7 +21,7 @@ EAGAIN = 11
 EBADF = 9
 EPIPE = 32
 ENOTCONN = 128  # lwIP's number
-SOCKETS = 6  # of the whole pool
+SOCKETS = int(os.getenv("SOCKETS") or 6)  # of the whole pool
 
 MODULES = {
     "time": "monotonic monotonic_ns sleep struct_time time localtime mktime",
@@ -61,6 +62,7 @@ class Socket(io.IOBase):
         self._connected = False
         self._listening = False
         pool._open += 1
+        SocketPool.opened += 1
 
     def setblocking(self, flag):
         self.settimeout(None if flag else 0)
@@ -128,6 +130,7 @@ class Socket(io.IOBase):
     def close(self):
         if self._sock is not None:
             self._pool._open -= 1
+            SocketPool.opened -= 1
             self._sock.close()
             self._sock = None
 
@@ -155,6 +158,7 @@ class SocketPool:
     SOL_SOCKET = _socket.SOL_SOCKET
     SO_REUSEADDR = _socket.SO_REUSEADDR
     _radios = []
+    opened = 0  # for the tests: by all pools
 
     def __init__(self, radio):
         if radio in self._radios:
@@ -246,6 +250,7 @@ if not CPYTHON:
     # MicroPython's coroutines are generators and have no __await__: the one thing that the stand-in has to help with.
     port.iscoroutine = lambda obj: hasattr(obj, "throw")
 
-import program  # noqa: E402
-
-program.main(int(sys.argv[1]))
+del sys.argv[0]
+with open(sys.argv[0]) as file:
+    file = compile(file.read(), sys.argv[0], "exec")
+exec(file, {"__name__": "__main__"})

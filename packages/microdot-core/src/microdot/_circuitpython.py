@@ -34,6 +34,8 @@ _PAUSE = const(25)  # milliseconds between two looks for a new connection
 # Sockets have recv_into() only. One buffer serves all: nobody else runs before its bytes are copied.
 _received = bytearray(_READ)
 
+_pools: "list[Any]" = []  # that of the radio, when it has been asked for
+
 
 def is_text(line: bytes) -> bool:
     """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
@@ -202,6 +204,16 @@ def look(link: "Link") -> None:
         link.take_in()
 
 
+def own_pool() -> "Any":
+    """Return the pool of the board's own radio, made once: there can be only one."""
+    if not _pools:
+        import socketpool  # type: ignore[import-not-found]
+        import wifi  # type: ignore[import-not-found]
+
+        _pools.append(socketpool.SocketPool(wifi.radio))
+    return _pools[0]
+
+
 async def listen(server: "Server", link: "Any", host: str, port: int, start_serving: bool) -> "Any":
     """Bind, and accept in a task, `server.accepting`; returns the listening socket.
 
@@ -211,17 +223,12 @@ async def listen(server: "Server", link: "Any", host: str, port: int, start_serv
         raise ValueError("start_serving must be True")
     if server.ssl:
         raise ValueError("ssl: there is no HTTPS on CircuitPython; use a reverse proxy")
-    pool = server.app.__dict__.get("pool")
-    if pool is None:
-        import socketpool  # type: ignore[import-not-found]
-        import wifi  # type: ignore[import-not-found]
-
-        pool = socketpool.SocketPool(wifi.radio)
+    pool = server.app.__dict__.get("pool") or own_pool()
     sock = pool.socket(pool.AF_INET, pool.SOCK_STREAM)
     try:
         sock.setsockopt(pool.SOL_SOCKET, pool.SO_REUSEADDR, 1)
         sock.bind((host, port))
-        sock.listen(4)  # each that waits here takes memory of the network's own
+        sock.listen(8)  # a browser comes with six; each that waits takes memory of the network's own
         sock.setblocking(False)
     except Exception:
         sock.close()  # a pool has few of them
