@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from microdot import Microdot
-from microdot.pack import main
+from microdot.pack import Packer, main
 from microdot.static import Static
 from microdot.test_client import TestClient
 from provide import Missing, micropython
 
 PAGE = b"""<!doctype html><html><head><link rel="stylesheet" href="css/style.css"><link rel=icon href=icon.svg></head>
 <body><img src='img/a.png?x=1#y'><script src="app.js"></script><a href="other.html">other</a>
-<a href="https://example.com/app.js">away</a><a href="/app.js">absolute</a><a href="missing.js">missing</a></body></html>
+<a href="https://example.com/lib.js">away</a><a href="/app.js">absolute</a><a href="missing.js">missing</a></body></html>
 """
 FILES = {
     "index.html": PAGE,
@@ -57,22 +57,64 @@ def test_pack(web: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "8 files" in capsys.readouterr().out
     manifest = json.loads((out / "manifest.json").read_text())
     assert set(manifest) == set(FILES) - {".hidden"}
-    for name in ("index.html", "other.html", "robots.txt"):
+    # The two style sheets import each other: one of the names has to stay.
+    for name in ("index.html", "other.html", "robots.txt", "css/style.css"):
         assert manifest[name] == name
-    for name in ("app.js", "icon.svg", "css/style.css", "css/more.css", "img/a.png"):
+    for name in ("app.js", "icon.svg", "css/more.css", "img/a.png"):
         stem, extension = name.rsplit(".", 1)
         assert re.fullmatch(re.escape(stem) + r"\.v-[0-9a-f]{8}\." + extension, manifest[name]), manifest[name]
     page = unpacked(out, "index.html").decode()
     for name in ("app.js", "css/style.css", "icon.svg"):
         assert manifest[name] in page, page
     assert manifest["img/a.png"] + "?x=1#y'" in page
-    for text in ('"other.html"', '"https://example.com/app.js"', '"/app.js"', '"missing.js"'):
+    assert f'"/{manifest["app.js"]}"' in page  # absolute: from the top of the folder
+    for text in ('"other.html"', '"https://example.com/lib.js"', '"missing.js"'):
         assert text in page
     assert "../" + manifest["img/a.png"] in unpacked(out, manifest["css/style.css"]).decode()
     # Compressed only where that pays, and nothing is there twice.
     assert (out / (manifest["app.js"] + ".gz")).exists() and not (out / manifest["app.js"]).exists()
     assert (out / manifest["img/a.png"]).exists()
     assert not (out / ".hidden").exists()
+
+
+def test_nothing_is_renamed_that_others_still_name() -> None:
+    files = {
+        "index.html": b"""<img srcset="a.png 1x, img/b%20c.png 2x" src=a.png><link rel=manifest href=site.webmanifest>
+            <meta property="og:image" content="https://example.com/og.png"><script src="/js/main.js"></script>""",
+        "a.png": b"a",
+        "img/b c.png": b"b c",
+        "og.png": b"og",
+        "icon.png": b"icon",
+        "site.webmanifest": b'{"icons": [{"src": "/icon.png"}]}',
+        "js/main.js": b"import './util.js'; fetch('data.bin'); // not my-a.png, a.png.map",
+        "js/util.js": b"export {}",
+        "js/data.bin": b"data",
+        "sub/page.html": b"<script src=../js/main.js></script><img src=/a.png><a href='../index.html#top'>",
+    }
+    packer = Packer(files)
+    packed = packer.run()
+    manifest = packer.manifest
+    assert packer.kept == {
+        "og.png": "index.html",
+        "icon.png": "site.webmanifest",
+        "js/util.js": manifest["js/main.js"],
+        "js/data.bin": manifest["js/main.js"],
+    }
+    for name in packer.kept:
+        assert manifest[name] == name and name in packed
+    for name in ("a.png", "img/b c.png", "js/main.js"):
+        assert ".v-" in manifest[name]
+
+    def text(name: str) -> str:
+        return (packed[name] if name in packed else gzip.decompress(packed[name + ".gz"])).decode()
+
+    page = text("index.html")
+    spaced = manifest["img/b c.png"].replace(" ", "%20")
+    assert f'srcset="{manifest["a.png"]} 1x, {spaced} 2x" src={manifest["a.png"]}>' in page
+    assert f'src="/{manifest["js/main.js"]}"' in page and "href=site.webmanifest" in page
+    assert text("sub/page.html") == (
+        f"<script src=../{manifest['js/main.js']}></script><img src=/{manifest['a.png']}><a href='../index.html#top'>"
+    )
 
 
 def test_pack_is_reproducible_and_careful(web: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,8 +130,8 @@ def test_pack_is_reproducible_and_careful(web: Path, tmp_path: Path, capsys: pyt
     (web / "img/a.png").write_bytes(b"other")
     assert main([str(web), str(out)]) == 0
     after = json.loads((out / "manifest.json").read_text())
-    assert {name for name in before if before[name] != after[name]} >= {"img/a.png", "css/style.css"}
-    assert before["app.js"] == after["app.js"]
+    assert [name for name in before if before[name] != after[name]] == ["img/a.png"]
+    assert after["img/a.png"] in unpacked(out, "css/style.css").decode()
     # What somebody else has put there is not deleted.
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").write_text("mine")

@@ -5,7 +5,8 @@
 
 * Files that pages refer to (scripts, styles, images, fonts, …) get a hash of their content into their names,
   `app.js` → `app.v-5d41402a.js`, and the references to them in HTML and CSS are changed. `Static` lets browsers keep files
-  with such names for a year, so a page that is loaded again costs one request.
+  with such names for a year, so a page that is loaded again costs one request. What is named elsewhere too (in scripts, in
+  data) keeps its name.
 * What becomes smaller by a tenth is kept compressed only, as `app.v-5d41402a.js.gz`, which `Static` serves to everybody.
 * `manifest.json` has the names: `{"app.js": "app.v-5d41402a.js"}`.
 * The module holds the packed files as constants, which in a frozen module stay in flash. `web.mount("/web")` makes them a
@@ -27,6 +28,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 PAGES = (".html", ".htm")
 """Pages keep their names: those are what people type and link to."""
@@ -34,8 +36,13 @@ KEPT = (*PAGES, ".json", ".webmanifest", ".txt", ".xml")
 """Files that are fetched by names written elsewhere (robots.txt, sitemap.xml, data) keep them too."""
 COMPRESSED_ALREADY = (".gz", ".br", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".woff", ".woff2", ".mp3", ".mp4", ".webm", ".ogg", ".zip")
 
+TEXTS = (*PAGES, ".css", ".js", ".mjs", ".json", ".webmanifest", ".svg", ".xml", ".txt")
+"""Files in which names of others are looked for."""
+
 # What refers to another file: attributes of HTML, and in CSS url() and @import.
 _HTML = re.compile(rb"""(\b(?:src|href|poster|data)\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
+_SET = re.compile(rb"""(\b(?:image)?srcset\s*=\s*)("[^"]*"|'[^']*')""", re.IGNORECASE)
+_CANDIDATE = re.compile(rb"""((?:^|,)["'\s]*)([^\s,"']+)""")
 _CSS = re.compile(rb"""(\burl\(\s*|@import\s+)("[^"]*"|'[^']*'|[^\s"')]+)""", re.IGNORECASE)
 
 _MODULE = '''"""Files for microdot.static, made by microdot.pack: `mount("/web")`, then `Static(app, "", "/web")`. Do not edit."""
@@ -110,14 +117,24 @@ class Packer:
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
+        #: Old path → new one.
         self.manifest: dict[str, str] = {}
+        #: Files that keep their names, because they are named where that cannot be changed; and by which other.
+        self.kept: dict[str, str] = {}
         self.packed: dict[str, bytes] = {}
         self._open: list[str] = []
 
     def run(self) -> dict[str, bytes]:
         """Return the packed files by their new paths, `manifest.json` among them."""
-        for name in sorted(self.files):
-            self._pack(name)
+        while True:
+            self.manifest.clear()
+            self.packed.clear()
+            for name in sorted(self.files):
+                self._pack(name)
+            found = self._named_elsewhere()
+            if not found:
+                break
+            self.kept |= found
         table = json.dumps(self.manifest, indent=0, sort_keys=True).encode() + b"\n"
         result = {"manifest.json": table}
         for name, data in self.packed.items():
@@ -128,6 +145,25 @@ class Packer:
                 result[name] = data
         return dict(sorted(result.items()))
 
+    def _named_elsewhere(self) -> dict[str, str]:
+        """Return which renamed files a packed one still names as they were."""
+        renamed: dict[bytes, list[str]] = {}
+        for name, new in self.manifest.items():
+            if name != new:
+                base = posixpath.basename(name)
+                for text in {base, quote(base)}:
+                    renamed.setdefault(text.encode(), []).append(name)
+        if not renamed:
+            return {}
+        names = b"|".join(re.escape(text) for text in sorted(renamed, key=len, reverse=True))
+        search = re.compile(rb"(?<![\w.-])(?:" + names + rb")(?!\.?[\w-])")
+        found = {}
+        for name, data in self.packed.items():
+            if name.lower().endswith(TEXTS):
+                for text in search.findall(data):
+                    found.update(dict.fromkeys(renamed[text], name))
+        return found
+
     def _pack(self, name: str) -> str:
         """Pack one file and return its new name; what it refers to comes first, because its hash is part of the content."""
         if name in self.manifest:
@@ -136,11 +172,15 @@ class Packer:
         self._open.append(name)
         if name.lower().endswith(PAGES):
             data = _HTML.sub(lambda found: self._refer(name, found), data)
+            data = _SET.sub(
+                lambda found: found[1] + _CANDIDATE.sub(lambda one: self._refer(name, one), found[2]),
+                data,
+            )
         if name.lower().endswith((*PAGES, ".css")):
             data = _CSS.sub(lambda found: self._refer(name, found), data)
         self._open.pop()
         directory, base = posixpath.split(name)
-        if not name.lower().endswith(KEPT):
+        if not name.lower().endswith(KEPT) and name not in self.kept:
             base = hashed_name(base, data)
         new = posixpath.join(directory, base)
         self.manifest[name] = new
@@ -149,19 +189,23 @@ class Packer:
 
     def _refer(self, name: str, found: re.Match[bytes]) -> bytes:
         before, text = found.group(1), found.group(2)
-        quote = text[:1] if text[:1] in (b'"', b"'") else b""
+        mark = text[:1] if text[:1] in (b'"', b"'") else b""
         try:
             url = text.strip(b"\"'").decode()
         except UnicodeDecodeError:
             return found.group(0)
-        path, mark, rest = re.fullmatch(r"([^?#]*)([?#]?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
-        directory = posixpath.dirname(name)
-        target = posixpath.normpath(posixpath.join(directory, path)) if path else ""
-        # Not ours: other hosts, absolute paths (nobody here knows the prefix), pages, and circles of style sheets.
-        if "//" in url or path.startswith("/") or target not in self.files or target in self._open:
+        path, sign, rest = re.fullmatch(r"([^?#]*)([?#]?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
+        directory = "/" + posixpath.dirname(name)
+        target = posixpath.normpath(posixpath.join(directory, unquote(path)))[1:] if path else ""
+        # Not ours: other hosts, what is not in the folder (pages keep their names), and circles of style sheets.
+        if "//" in url or target not in self.files or target in self._open:
             return found.group(0)
-        new = posixpath.relpath(self._pack(target), directory or ".")
-        return before + quote + (new + mark + rest).encode() + quote
+        new = "/" + self._pack(target)
+        if new == "/" + target:
+            return found.group(0)
+        if not path.startswith("/"):
+            new = posixpath.relpath(new, directory)
+        return before + mark + (quote(new) + sign + rest).encode() + mark
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
@@ -201,7 +245,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         shutil.rmtree(options.out)
     files = read_folder(options.folder)
-    packed = Packer(files).run()
+    packer = Packer(files)
+    packed = packer.run()
+    for name, other in packer.kept.items():
+        print(f"pack: {name} keeps its name, because {other} names it", file=sys.stderr)
     for name, data in packed.items():
         target = options.out / name
         target.parent.mkdir(parents=True, exist_ok=True)
