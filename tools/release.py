@@ -140,6 +140,7 @@ def build(out: Path) -> None:
     wheels = out / "wheels" / version
     fresh = wheels.with_name(f".{version}")
     shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda package: _build_one(package.directory, fresh), known))
     for file in sorted(fresh.iterdir()):
