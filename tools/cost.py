@@ -3,7 +3,7 @@
     python tools/cost.py websocket sse --target rp2040     flash, heap after import, least heap
     python tools/cost.py --program main.py                 the same for a program, by its imports
     python tools/cost.py websocket --out OUT               also write the files: OUT/lib/microdot/*.mpy
-    python tools/cost.py websocket --form py --out OUT     as stripped sources (tools/strip.py), for a small heap the larger way
+    python tools/cost.py websocket --form py --out OUT     as stripped sources (tools/strip.py): tracebacks with lines, more heap
     python tools/cost.py websocket --manifest manifest.py  also write a manifest, to freeze them into a firmware
     python tools/cost.py websocket --index http://…        also print the mpremote call that installs them from an index
 
@@ -61,11 +61,10 @@ VERSIONS = {"1.22": (6, 2)} | {f"1.{minor}": (6, 3) for minor in range(23, 30)}
 # Boards, and roughly what their official firmware with network leaves of the heap at the prompt, in bytes.
 TARGETS = {
     "esp8266": 36_000,
-    "esp32": 110_000,
-    "esp32s3": 200_000,
+    "esp32": 100_000,
     "rp2040": 180_000,
     "rp2350": 400_000,
-    "stm32": 100_000,
+    "stm32": 150_000,
 }
 
 
