@@ -13,7 +13,7 @@ exchanged here, so that MicroPython's boards do not pay for it:
     sys.print_exception → traceback.print_exception   version 10 has only the latter
     time.gmtime → time.localtime                      it knows no time zones
 
-The layout is that of CircuitPython's own bundles, so that circup can install from the releases of a repository.
+The layout is that of CircuitPython's own bundles, with the requirements where circup looks for them.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def write_zip(chosen: Sequence[Package], out: Path, name: str = NAME) -> Path:
     Args:
         chosen: the packages, with what they need.
         out: where to.
-        name: what the file name begins with: for circup that of the repository.
+        name: what the file name begins with, in bundles that of the repository.
     """
     boards = [package for package in chosen if package.boards]
     stem = f"{name}-py-{boards[0].version}"
