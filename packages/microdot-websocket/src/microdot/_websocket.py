@@ -5,7 +5,7 @@
 
 from asyncio import CancelledError, current_task, sleep
 
-from .http import HTTPException, Request, Response, const
+from .http import HTTPException, Response, const
 from .websocket import WebSocket, WebSocketError
 from .wire import field
 
@@ -13,6 +13,8 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
+
+    from .http import Request
 
 _TEXT = const(1)
 _CLOSE = const(8)
@@ -42,7 +44,7 @@ def _is_code(code: int) -> bool:
 async def close(ws: WebSocket, code: int = 1000, reason: str = "") -> None:
     """Do what `WebSocket.close()` says."""
     if code != 1005 and not _is_code(code):
-        raise ValueError("websocket code %d" % code)
+        raise ValueError("close code %d" % code)
     ws._end(code, "" if len(reason.encode()) > 123 else reason)  # 5.5: a control frame holds 125 bytes
     try:
         while ws._full:
@@ -93,6 +95,8 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
             link.watch = None
             link.expires = link.server.deadline(_LINGER)
             ws._pieces = True
+            if not ws._steps and hasattr(link, "half_close"):  # nothing that it says tells when it has read our Close
+                link.half_close()
         while not ws._over and not ws._busy:
             if not ws._steps:
                 link.buffer = b""
@@ -159,7 +163,7 @@ async def first_byte(ws: WebSocket, data: "Any", opcode: "int | None", more: boo
             opcode = 0
         ws._sender = more and task
     elif len(data) > 125:
-        raise ValueError("websocket: over 125 bytes")
+        raise ValueError("over 125 bytes")
     return opcode if more else opcode | 128
 
 
@@ -228,7 +232,6 @@ class Messages:
         self.ws = ws
         self.channel = channel
         self._out: "list[tuple[int, Any]]" = []
-        self.server = self
         ws._link = self
         ws._steps = self._steps()
         ws._put = self._put  # type: ignore[method-assign]
@@ -282,7 +285,7 @@ async def upgrade_within(ws: WebSocket) -> WebSocket:
     """Do what `websocket_upgrade()` says."""
     await ws.handshake()
 
-    async def after(request: Request, response: Response) -> Response:
+    async def after(request: "Request", response: Response) -> Response:
         await finish(ws, None)
         return Response.already_handled
 
