@@ -56,15 +56,23 @@ class Link:
     buffer = b""
     eof = False
     tick = 1
+    stopping = False
 
     def __init__(self) -> None:
         self.server = self
+        self.task = self
         self.out = b""
+        self.takes = True  # the peer takes all at once
+        self.cancelled = False
 
     def write(self, data: bytes) -> bool:
-        """Take what is sent; the peer takes all of it at once."""
+        """Take what is sent."""
         self.out += data
-        return False
+        return not self.takes
+
+    def cancel(self) -> None:
+        """Cancel the handler."""
+        self.cancelled = True
 
 
 def open_frames() -> WebSocket:
@@ -371,6 +379,52 @@ def test_the_length_of_a_frame_is_held_against_the_limit_before_its_payload() ->
             assert next(ws._steps) is False and taken
         except WebSocketError as exc:
             assert exc.code == 1009 and not taken
+
+
+def test_a_peer_that_does_not_take_its_pongs_is_not_read_on() -> None:
+    ws = open_frames()
+    link = ws._link
+    link.takes = False
+    link.buffer = frame(0x89, b"1") + frame(0x89, b"2") + frame(0x81, b"x")
+    for answered in (b"1", b"2"):
+        assert next(ws._steps) is None and next(ws._steps) is None
+        assert answers(link.out) == [(10, answered)]
+        link.out = b""
+        ws._full = 0  # it has taken it
+    while True:
+        message = next(ws._steps)
+        if message is not False:
+            break
+    assert message == "x" and not link.out
+
+
+async def test_a_message_for_which_there_is_no_heap() -> None:
+    ws = open_frames()
+
+    def steps() -> "Any":
+        raise MemoryError
+        yield
+
+    ws._steps = steps()
+    try:
+        await ws.receive()
+    except WebSocketError as exc:
+        assert exc.code == 1009
+    else:
+        raise AssertionError("there was a message")
+    assert answers(ws._link.out) == [(8, b"\x03\xf1Message too large")]
+
+
+def test_no_heap_while_nobody_receives_ends_the_handler_and_not_the_server() -> None:
+    ws = open_frames()
+
+    def steps() -> "Any":
+        raise MemoryError
+        yield
+
+    ws._steps = steps()
+    ws._look()
+    assert ws.closed and ws._link.cancelled
 
 
 def test_the_longest_frame_of_each_form() -> None:
