@@ -125,6 +125,9 @@ class Static(static.Static):
             raise ValueError
         if os.name == "nt" and not _DEVICES.isdisjoint(part.split(".")[0].strip().lower() for part in path.split("/")):
             raise ValueError
+        fields = request.headers
+        if not fields.get("Range", "").isascii():
+            fields["Range"] = ""  # 14.1.1: what str and int() take for digits, too, are none
         response = super().find(request, path)
         headers = response.headers
         body = response.body
