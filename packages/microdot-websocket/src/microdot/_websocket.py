@@ -21,7 +21,8 @@ _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
 
-_LINGER = const(1)  # seconds for the peer to answer our Close
+_LINGER = const(5)  # quarters of a second in which the peer may answer our Close
+_FAILED = const(3)  # the same after a failure
 
 
 def choose(ws: WebSocket, headers: "dict[str, str]") -> None:
@@ -93,10 +94,11 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
         link = ws._link
         if not ws._over:  # the native server's
             link.watch = None
-            link.expires = link.server.deadline(_LINGER)
+            # After a failure it has the time to read our Close; otherwise its own ends the wait, in most cases.
+            link.expires = link.server.tick + (_LINGER if ws._steps else _FAILED)
             ws._pieces = True
-            if not ws._steps and hasattr(link, "half_close"):  # nothing that it says tells when it has read our Close
-                link.half_close()
+            if not ws._steps:  # nothing that it says tells when it has read our Close
+                getattr(link, "half_close", bool)()  # boards' sockets cannot
         while not ws._over and not ws._busy:
             if not ws._steps:
                 link.buffer = b""

@@ -83,10 +83,6 @@ class Streams:
         self._out: list[bytes] = []
         self._tasks = [create_task(self._read()), create_task(self._run())]
 
-    def deadline(self, seconds: float) -> int:
-        """Return the tick that is at least `seconds` away."""
-        return self.tick + 1 + int(seconds / _TICK)
-
     def look(self) -> None:
         """Nothing to do: bytes come by themselves."""
 

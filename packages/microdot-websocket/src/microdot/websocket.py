@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _JOIN = const(8192)  # a longer payload is written apart from its header, so that it is not copied
-_LINGER = const(1)  # seconds for the peer to answer our Close
 
 try:
     from ._websocket_cpython import is_ascii, tune, unmask, wraps  # never on boards
