@@ -79,7 +79,9 @@ def open_frames() -> WebSocket:
     """Return a WebSocket on a link of its own."""
     ws = WebSocket(None)  # type: ignore[arg-type]
     ws.max_message_length = 0
-    ws._attach(Link())
+    ws._link = Link()
+    ws._heard = ws._link.tick
+    ws._steps = ws._frames()
     return ws
 
 

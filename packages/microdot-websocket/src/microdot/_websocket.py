@@ -5,7 +5,7 @@
 
 from asyncio import CancelledError, current_task, sleep
 
-from .http import HTTPException, Response, const
+from .http import HTTPException, Request, Response, const
 from .websocket import WebSocket, WebSocketError
 from .wire import field
 
@@ -13,8 +13,6 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
-
-    from .http import Request
 
 _TEXT = const(1)
 _CLOSE = const(8)
@@ -256,7 +254,7 @@ class Messages:
                 if data:
                     yield data
                 message = b""
-            elif 0 < ws._limit() < len(data):
+            elif 0 < (Request.max_body_length if ws.max_message_length < 0 else ws.max_message_length) < len(data):
                 raise ws._fail(1009, "Message too large")
             yield message
 

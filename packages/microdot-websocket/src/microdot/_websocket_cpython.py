@@ -44,9 +44,9 @@ def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
     return result
 
 
-def is_ascii(data: "bytes | bytearray") -> bool:
-    """Tell whether all bytes are ASCII."""
-    return data.isascii()
+def highest(data: "bytes | bytearray") -> int:
+    """Tell whether all bytes are ASCII: a number below or above 127."""
+    return 0 if data.isascii() else 255
 
 
 def check_utf8(ws: Any, data: "bytes | bytearray", rest: "bytes | None") -> "bytes | None":

@@ -17,9 +17,7 @@ _READ_AHEAD = 65536  # bytes that may wait for somebody to read them
 def carrier(ws: WebSocket, channel: Any) -> Any:
     """Give a WebSocket what carries it where the server is not the native one."""
     if not channel.messages:
-        streams = Streams(ws, channel)
-        ws._attach(streams)
-        return streams
+        return Streams(ws, channel)
     return (Ahead if getattr(channel, "ahead", False) else Messages)(ws, channel)
 
 
@@ -82,6 +80,10 @@ class Streams:
         self._channel = channel
         self._out: list[bytes] = []
         self._tasks = [create_task(self._read()), create_task(self._run())]
+        ws._link = self
+        ws._heard = self.tick
+        ws._steps = ws._frames()
+        self.watch = ws._look
 
     def look(self) -> None:
         """Nothing to do: bytes come by themselves."""

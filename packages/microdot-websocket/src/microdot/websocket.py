@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 _JOIN = const(8192)  # a longer payload is written apart from its header, so that it is not copied
 
 try:
-    from ._websocket_cpython import is_ascii, tune, unmask, wraps  # never on boards
+    from ._websocket_cpython import highest, tune, unmask, wraps  # never on boards
 except ImportError:
     wraps = None  # type: ignore[assignment]  # functions of boards have no names to keep
-
-    def is_ascii(data: "bytes | bytearray") -> bool:
-        """Tell whether all bytes are ASCII."""
-        return max(data) < 128  # a loop in C
+    highest = max  # type: ignore[assignment]  # a loop in C
 
     def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
         """Take the mask off (5.3).
@@ -168,8 +165,8 @@ class WebSocket:
             if (
                 request.method != "GET"
                 or request.http_version[-3:] != "1.1"
-                or "websocket" not in _tokens(request, "Upgrade")
-                or "upgrade" not in _tokens(request, "Connection")
+                or "websocket" not in field(request, "Upgrade").lower().replace(",", " ").split()
+                or "upgrade" not in field(request, "Connection").lower().replace(",", " ").split()
                 or len(key) != 24
                 or n != 16
             ):
@@ -202,18 +199,15 @@ class WebSocket:
             choose(self, headers)
         if hasattr(link, "fill"):  # the native server's
             switch(link, headers)
-            self._attach(link)
+            self._link = link
+            self._heard = link.server.tick
+            self._steps = self._frames()
+            link.watch = self._look
         else:
             from ._websocket import carrier
 
             carrier(self, await request.upgrade(headers))
         return self
-
-    def _attach(self, link: "Any") -> None:
-        self._link = link
-        self._heard = link.server.tick
-        self._steps = self._frames()
-        link.watch = self._look
 
     def _frames(self) -> "Generator[Any, None, None]":
         """Yield the client's messages, or pieces of them and an empty one at the end of each.
@@ -277,7 +271,10 @@ class WebSocket:
             if not kind:
                 kind = self.opcode = first & 15
                 message = bytearray()
-            if not self._pieces and 0 < self._limit() < len(message) + length:
+            limit = self.max_message_length
+            if limit < 0:
+                limit = Request.max_body_length
+            if 0 < limit < len(message) + length and not self._pieces:
                 raise self._fail(1009, "Message too large")
             self._open = True
             yield False
@@ -292,7 +289,7 @@ class WebSocket:
                 data = unmask(data[:n], mask, at)
                 at += n
                 length -= n
-                if kind == 1 and (rest or not is_ascii(data)):
+                if kind == 1 and (rest or highest(data) > 127):
                     from ._websocket import check_utf8
 
                     rest = check_utf8(self, data, rest)
@@ -309,9 +306,6 @@ class WebSocket:
                 message = None  # an idle client holds nothing of it
                 yield data
             data = None
-
-    def _limit(self) -> int:
-        return Request.max_body_length if self.max_message_length < 0 else self.max_message_length
 
     def _end(self, code: int, reason: str = "") -> WebSocketError:
         """Send Close (7.1.2), unless the connection is closed, and return what is to be raised; 1006: the peer has gone."""
@@ -451,10 +445,6 @@ class WebSocket:
                 link.expire(exc)
             else:
                 link.task.cancel()
-
-
-def _tokens(request: Request, name: str) -> "list[str]":
-    return field(request, name).lower().replace(",", " ").split()
 
 
 def websocket_wrapper(
