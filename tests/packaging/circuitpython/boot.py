@@ -244,11 +244,13 @@ def become_circuitpython():
 
 become_circuitpython()
 
-if not CPYTHON:
-    import microdot._micropython as port
+import microdot._micropython as port  # noqa: E402
 
-    # MicroPython's coroutines are generators and have no __await__: the one thing that the stand-in has to help with.
-    port.iscoroutine = lambda obj: hasattr(obj, "throw")
+# The two things that the stand-in has to help with.
+if CPYTHON:
+    port.check_hook = lambda *args: None  # functions do not tell by their type whether they are async
+else:
+    port.iscoroutine = lambda obj: hasattr(obj, "throw")  # coroutines are generators and have no __await__
 
 del sys.argv[0]
 with open(sys.argv[0]) as file:
