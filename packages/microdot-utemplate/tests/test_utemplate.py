@@ -305,6 +305,19 @@ def test_compiled() -> None:
         sys.modules.pop(FOLDER, None)
 
 
+def test_compiling_runs_nothing() -> None:
+    lines: "list[Any]" = []
+    real = builtins.print
+    source = "{% args a=print(1) %}{{ print(2) }}{% if print(3) %}{% set x = print(4) %}{% endif %}{% include {{ print(5) }} print(6) %}"
+    builtins.print = lines.append  # type: ignore[assignment]
+    try:
+        with Folder({"t.html": source}):
+            Template("t.html")
+    finally:
+        builtins.print = real
+    assert lines == [1]  # a default value, when the function is made
+
+
 class OtherLoader:
     """As those of the package utemplate are called."""
 

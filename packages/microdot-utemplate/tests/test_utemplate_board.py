@@ -52,11 +52,11 @@ app.run(host='127.0.0.1', port=int(sys.argv[1]))
 """
 
 
-def fetch(port: int, path: str) -> bytes:
-    """Return the body of an answer without framing (HTTP/1.0)."""
+def fetch(port: int, path: str, version: str = "1.0") -> bytes:
+    """Return the body of an answer, with HTTP/1.1 in its chunks."""
     data = b""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
-        sock.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        sock.sendall(f"GET {path} HTTP/{version}\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         while more := sock.recv(65536):
             data += more
     head, _, body = data.partition(b"\r\n\r\n")
@@ -97,6 +97,9 @@ def test_table_in_48_kilobytes(kind: str, tmp_path: Path) -> None:
             time.sleep(0.05)
         for _ in range(10):
             assert fetch(port, "/") == RENDERED
+        # A row is sent when it is made.
+        chunks = re.findall(rb"([0-9a-f]+)\r\n(.*\n)\r\n", fetch(port, "/", "1.1"))
+        assert len(chunks) >= 200 and all(int(size, 16) == len(chunk) < 100 for size, chunk in chunks), chunks
         loaded = fetch(port, "/modules").decode().split()
         assert ("microdot._utemplate" in loaded) == (kind == "source")
         assert process.poll() is None
