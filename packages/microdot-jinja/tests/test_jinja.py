@@ -166,6 +166,31 @@ async def test_errors_name_template_and_line(folder: Path, capsys: pytest.Captur
             assert text in output, (name, text)
 
 
+@pytest.mark.parametrize("enable_async", [False, True])
+async def test_an_error_in_the_middle_breaks_the_page_off(
+    folder: Path, capsys: pytest.CaptureFixture[str], enable_async: bool
+) -> None:
+    (folder / "late.html").write_text("first\n{% for n in (1, 0) %}\n{{ 1 // n }}\n{% endfor %}\nlast\n")
+    Template.initialize(enable_async=enable_async)
+    app = Microdot()
+
+    @app.get("/")
+    async def index(request: Request) -> Any:
+        template = Template("late.html")
+        return template.generate_async() if enable_async else template.generate()
+
+    async with Running(app) as server:
+        connection = await server.connect()
+        await connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        data = await asyncio.wait_for(connection.read_all(), 5)
+        await connection.close()
+    assert b"first" in data and b"last" not in data
+    assert not data.endswith(b"0\r\n\r\n")  # RFC 9112 8: the client knows that something is missing
+    output = "".join(capsys.readouterr())
+    for text in ("late.html", "line 3", "{{ 1 // n }}", "ZeroDivisionError"):
+        assert text in output, output
+
+
 def test_no_path_leaves_the_folder(folder: Path) -> None:
     (folder.parent / "secret.txt").write_text("secret")
     for name in "../secret.txt", "a/../../secret.txt", "..\\secret.txt", str(folder.parent / "secret.txt"):
