@@ -46,6 +46,11 @@ def restrict(name, names):
     sys.modules[name] = module
 
 
+def error(number):
+    """Make what boards raise: CPython knows no `errno` of an OSError with one argument."""
+    return OSError(number, "") if CPYTHON else OSError(number)
+
+
 def ticks_ms():
     """As `supervisor.ticks_ms`."""
     now = int(_time.monotonic() * 1000) if CPYTHON else _time.ticks_ms()
@@ -86,7 +91,7 @@ class Socket(io.IOBase):
         try:
             sock, peer = self._sock.accept()
         except OSError as exc:
-            raise OSError(exc.errno)
+            raise error(exc.errno)
         if self._pool._open >= SOCKETS:
             sock.close()
             raise RuntimeError("Out of sockets")
@@ -98,7 +103,7 @@ class Socket(io.IOBase):
 
     def recv_into(self, buffer, bufsize=0):
         if self._sock is None:
-            raise OSError(EBADF)
+            raise error(EBADF)
         if self._blocking:
             raise AssertionError("recv_into() on a blocking socket")
         view = memoryview(buffer)[: bufsize or len(buffer)]
@@ -106,26 +111,26 @@ class Socket(io.IOBase):
             n = self._sock.recv_into(view) if CPYTHON else self._sock.readinto(view)
         except OSError as exc:
             if exc.errno == EAGAIN:
-                raise OSError(EAGAIN)
+                raise error(EAGAIN)
             self._connected = False
-            raise OSError(exc.errno)
+            raise error(exc.errno)
         if n is None:
-            raise OSError(EAGAIN)
+            raise error(EAGAIN)
         if n == 0:
             self._connected = False
             if ESPRESSIF:
-                raise OSError(ENOTCONN)
+                raise error(ENOTCONN)
         return n
 
     def send(self, data):
         if self._sock is None:
-            raise OSError(EBADF)
+            raise error(EBADF)
         if not self._connected:  # also when the peer has only closed its half
-            raise OSError(EPIPE)
+            raise error(EPIPE)
         try:
             return self._sock.send(memoryview(data)[:2920])  # two segments
         except OSError as exc:
-            raise OSError(exc.errno)
+            raise error(exc.errno)
 
     def close(self):
         if self._sock is not None:
