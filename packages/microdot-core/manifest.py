@@ -23,6 +23,7 @@ package(
         "http.py",
         "incoming.py",
         "lazy.py",
+        "methods.py",
         "microdot.py",
         "named.py",
         "outgoing.py",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SERVER = False
 FILE_BLOCK = 1024  # bytes per read of a file or body
-REASONS = {200: "OK"}  # nothing reads the phrase of a status (RFC 9112 4), so no table is carried
+REASONS = {200: b"OK"}  # nothing reads the phrase of a status (RFC 9112 4), so no table is carried
 # Errors that only mean that the client has gone.
 GONE = (9, 32, 54, 103, 104, 107, 110, 113, 116, 128)
 # Modules that were loaded for something that seldom happens: `_micropython.py` lets go of them.

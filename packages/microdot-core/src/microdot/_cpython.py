@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from .app import Microdot
+    from .http import Response
     from .outgoing import BodyIterator
-    from .server import Server
+    from .server import Connection, Server
 
 T = TypeVar("T")
 
@@ -43,12 +44,16 @@ _SETTINGS = {
 }
 
 # Received bytes that may wait for somebody to read them, and chunks of a stream that wait for one common write.
-_READ_AHEAD = 65536
+# What is left of the buffer is copied with every request and every block of an upload: it has to be small.
+_READ_AHEAD = 16384
+_READ = 32768
+_SURPLUS = 64  # connections above `max_connections` while others are about to go
+_LINGERING = 64  # refused ones that get a second to read why
 _WRITE_TOGETHER = 16384
 _SENDFILE = 524288  # bytes that a client has to take within the deadline
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
-REASONS = {status.value: status.phrase for status in HTTPStatus}
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 def const(value: T) -> T:
@@ -65,6 +70,44 @@ def tune(names: "dict[str, Any]") -> None:
     if "parse_head" in names:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
+    if "Connection" in names:
+        names["Connection"].respond = _with_memory(names["Connection"].respond, names["Response"].already_handled)
+
+
+def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response") -> "Callable[..., Awaitable[bool]]":
+    """Return a `Connection.respond()` that keeps the head of plain answers up to the value of Content-Length for a second.
+
+    Args:
+        respond: the one that can write any response.
+        handled: the response that is not written.
+    """
+    heads: "dict[tuple[str, str], bytes]" = {}
+
+    async def respond_fast(connection: "Connection", response: "Response", minor: int, keep: bool) -> bool:
+        body = response.body
+        if (
+            response.status_code != 200
+            or type(body) is not bytes
+            or response._headers is not None
+            or not (keep and minor)
+            or response.is_head
+            or response.reason is not None
+            or response is handled
+            or connection.upgraded
+        ):
+            return await respond(connection, response, minor, keep)
+        key = response._type or response.default_content_type, connection.server.date()
+        head = heads.get(key)
+        if head is None:
+            if len(heads) > 15:  # another second, and other types
+                heads.clear()
+            head = heads[key] = response.head(1, key[1] + "Content-Length: ")[:-2]
+        connection.begun = True
+        if connection.write(b"".join((head, b"%d\r\n\r\n" % len(body), body))):
+            await connection.flush()
+        return True
+
+    return respond_fast
 
 
 def collect() -> None:
@@ -153,7 +196,8 @@ def _full(server: "Server") -> bool:
         return False
     from .rare import make_room
 
-    return count >= 2 * server.app.max_connections or make_room(server) is False
+    room = make_room(server)  # also when this one is refused: the next one finds a place
+    return count >= server.app.max_connections + _SURPLUS or room is False
 
 
 class Link(asyncio.Protocol):
@@ -176,6 +220,7 @@ class Link(asyncio.Protocol):
     _chunks: "list[bytes] | None" = None
     _chunks_length = 0
     _copying = False  # the system copies a file
+    _stalled = False  # and the peer does not take it
     _closed = False  # by us; the socket may still have to send
     _unsent = 0  # bytes that the socket had not taken when a wait for it began
 
@@ -189,6 +234,8 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
         self.loop = asyncio.get_running_loop()
+        if hasattr(transport, "max_size"):  # bytes per read; other event loops have another way
+            transport.max_size = _READ
         server = self.server
         # A newcomer takes the place of one that is about to go, but a flood of them does not get far.
         if server.stopping or _full(server):
@@ -201,10 +248,19 @@ class Link(asyncio.Protocol):
         # A client that is still sending would lose the answer to a reset: say it, then give it a moment to read.
         from .rare import BUSY
 
+        self.server.refused += 1
+        # A flood of them must not use up the file descriptors.
+        self.loop.call_later(1 if self.server.refused < _LINGERING else 0, self._end_refused)
         self.transport.write(BUSY)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(1, self.transport.abort)
+        try:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        except OSError:
+            pass  # it has gone already
+
+    def _end_refused(self) -> None:
+        self.server.refused -= 1
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.buffer:
@@ -323,7 +379,7 @@ class Link(asyncio.Protocol):
             OSError: the peer has gone, or took nothing within the deadline.
         """
         file = chunks.file()
-        if file is None or length < _READ_AHEAD:
+        if file is None or length < 2 * _READ:
             return False
         try:
             file.fileno()
@@ -341,6 +397,11 @@ class Link(asyncio.Protocol):
                 sent = await self.loop.sendfile(self.transport, file, start, count)
             except RuntimeError as exc:  # the transport is closing
                 raise ConnectionResetError(errno.ECONNRESET, "Connection lost") from exc
+            except asyncio.CancelledError:
+                if not self._stalled:
+                    raise
+                self.transport.abort()
+                raise ConnectionResetError(errno.ECONNRESET, "Connection lost") from None
             finally:
                 self.expires = 0
                 self._copying = False
@@ -358,8 +419,8 @@ class Link(asyncio.Protocol):
     def expire(self, exc: Exception) -> None:
         """End a wait whose deadline has passed: `exc` for a reader, an abort for a writer that made no progress."""
         if self._copying:
-            self.transport.abort()
-            self.task.cancel()
+            self._stalled = True
+            self.task.cancel()  # first: asyncio cannot abort a connection to which it copies
         elif self.blocked or self.transport.is_closing():
             unsent = self._count_unsent()
             if unsent < self._unsent:
@@ -417,8 +478,12 @@ async def listen(
     _check_install()
     loop = asyncio.get_running_loop()
     server.loop = loop
+    options: "dict[str, Any]" = {}
+    if server.ssl:  # a connection is counted when its handshake is done; asyncio would wait a minute for that
+        options["ssl_handshake_timeout"] = server.app.head_timeout or None
+    # As many as are accepted in one turn of the loop, and as many complaints when there are no descriptors left.
     return await loop.create_server(
-        lambda: link(server), host, port, ssl=server.ssl, backlog=512, start_serving=start_serving
+        lambda: link(server), host, port, ssl=server.ssl, backlog=128, start_serving=start_serving, **options
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SERVER = False
 FILE_BLOCK = 1024  # bytes per read of a file or body
-REASONS = {200: "OK"}  # nothing reads the phrase of a status (RFC 9112 4), so no table is carried
+REASONS = {200: b"OK"}  # nothing reads the phrase of a status (RFC 9112 4), so no table is carried
 # Errors that only mean that the client has gone.
 GONE = (9, 32, 54, 103, 104, 107, 110, 113, 128)
 
@@ -30,7 +30,9 @@ GONE = (9, 32, 54, 103, 104, 107, 110, 113, 128)
 seldom: "list[str]" = []
 _MPY = __file__[-4:] == ".mpy"  # sources would be compiled again and again
 
-_READ = const(512)  # bytes per read: a browser's head in one or two
+# Bytes that are read at once: a browser's head in one or two. One buffer for all connections, made early: a heap that has
+# been in use for long may have no other half a kilobyte in one piece.
+_received = memoryview(bytearray(512))
 
 # Loading a module leaves garbage. Collected at once, it makes no holes between what stays: the modules that serve do so.
 collect()
@@ -88,13 +90,12 @@ class Link:
 
     def take_in(self) -> bool:
         """Move what has arrived into `buffer` without waiting; True when there was something."""
-        block = self.server.block
         try:
-            n = self.sock.readinto(block)
+            n = self.sock.readinto(_received)
         except OSError:  # reset, or no TLS: either way nothing more comes
             n = 0
         if n:
-            data = bytes(block[:n])
+            data = bytes(_received[:n])
             self.buffer = self.buffer + data if self.buffer else data
         elif n is not None:
             self.eof = True
@@ -147,9 +148,6 @@ async def listen(server: "Server", link: "Any", host: str, port: int, start_serv
     sock.bind(socket.getaddrinfo(host, port)[0][-1])
     sock.listen(16)  # who waits here holds no heap; asyncio's 5 lose a browser's burst
     sock.setblocking(False)
-    # One for all connections: in a full heap that has been in use for long there may be no other half a kilobyte in one
-    # piece.
-    server.block = memoryview(bytearray(_READ))
     server.accepting = create_task(_accept(server, link, sock))
     return sock
 

@@ -182,6 +182,9 @@ class Microdot:
         async def dispatch_request(self, req: Request | None) -> Response:
             """Answer a request: the name that existing programs know `dispatch()` by."""
 
+        def shutdown(self) -> None:
+            """Stop serving: running requests finish, then `run()` returns. May be called from any thread and any handler."""
+
         @staticmethod
         def abort(status_code: int, reason: str | None = None, headers: Mapping[str, str] | None = None) -> NoReturn:
             """End the request with an error response: the function `abort()`."""
@@ -196,7 +199,7 @@ class Microdot:
         self._servers: "list[Server]" = []
 
     def __getattr__(self, name: str) -> "Any":
-        from .hooks import app_attribute
+        from .methods import app_attribute
 
         return app_attribute(self, name)
 
@@ -243,11 +246,7 @@ class Microdot:
         route = self._static.get(path)
         while route and method not in route.methods:
             route = route.next
-        if self._dynamic:
-            from microdot.segments import find  # not relative: that costs CPython ten times as much per call
-
-            return find(self, path, method, route)
-        return (route, {}) if route else None
+        return (route, {}) if route else None  # segments.py puts another one in place of this
 
     async def dispatch(self, request: "Request | None", problem: "Exception | None" = None) -> Response:
         """Answer a request; every host calls this, and then `finish()` when the response is out.
@@ -268,7 +267,7 @@ class Microdot:
                 response = await run(self, request)
             else:
                 if request.pending or request.body:
-                    from microdot.body import load
+                    from microdot.body import load  # not relative: that costs CPython ten times as much per call
 
                     await load(request)
                 found = self.find(request.path, request.method)
@@ -317,12 +316,6 @@ class Microdot:
     def run(self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: "Any" = None) -> None:
         """Serve until `shutdown()` is called, in an event loop of its own; the arguments are those of `start_server()`."""
         _port.run(self.start_server(host, port, debug, ssl), self)
-
-    def shutdown(self) -> None:
-        """Stop serving: running requests finish, then `run()` returns. May be called from any thread and any handler."""
-        from .stop import shutdown
-
-        shutdown(self)
 
 
 def abort(

@@ -135,7 +135,10 @@ def check_response(response: Response, headers: "Mapping[str, Any] | None", reas
 def full_head(response: Response, minor: int, lines: str) -> bytes:
     """Do what `Response.head()` says, with headers and a reason of the response's own."""
     status = response.status_code
-    text = "HTTP/1.%d %d %s\r\n" % (minor, status, port.REASONS.get(status, "N/A") if response.reason is None else response.reason)
+    reason = response.reason
+    if reason is None:
+        reason = port.REASONS.get(status, b"N/A").decode()
+    text = "HTTP/1.%d %d %s\r\n" % (minor, status, reason)
     count = lines.count("\n") + 2
     typed = status == 204 or status == 304
     headers = response.headers

@@ -3,7 +3,7 @@
 Loaded when an application gets one of them.
 """
 
-from .app import Microdot, Route, abort
+from .app import Microdot, Route
 from .errors import find_else, text_of
 from .http import HTTPException, Request, Response, const, make_response, port
 
@@ -223,8 +223,6 @@ def app_attribute(app: Microdot, name: str) -> "Any":
         return lambda *args, **kwargs: method(app, *args, **kwargs)
     if name in _DECORATORS:
         return lambda f: on(app, _DECORATORS[name], f)
-    if name in ("put", "patch", "delete", "query"):
-        return lambda url_pattern: app.route(url_pattern, [name])
     if name in _LISTS:
         return app.hooks[_LISTS[name]]
     if name == "hooks":
@@ -239,8 +237,6 @@ def app_attribute(app: Microdot, name: str) -> "Any":
         app.error_handlers = handlers
         app.hooks  # the pipeline looks at all of them
         return handlers
-    if name == "abort":
-        return abort
     if name == "ssl":
         return False
     from .compat import app_attribute

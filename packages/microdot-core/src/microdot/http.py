@@ -86,15 +86,14 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
     """Parse the head of a request: check every line of it, and read those that frame the message.
 
     Args:
-        head: request line and header lines, each with its line end; without the empty line.
+        head: request line, header lines and the empty line.
         max_line: the longest header line accepted, in bytes with its line end.
         max_count: how many header lines are accepted.
 
     Returns:
         method, target in origin form (or `*`), minor version (0 or 1), the header lines with a line end before and behind
-        each, the length of the body in bytes
-        (0: none, -1: chunked), and flags: 1 the client closes the connection after this request, 4 it waits for
-        `100 Continue`.
+        each, the length of the body in bytes (0: none, -1: chunked), and flags: 1 the client closes the connection after
+        this request, 4 it waits for `100 Continue`.
 
     Raises:
         ValueError: a line is malformed, or two of them contradict each other (400).
@@ -107,7 +106,7 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
     method, target, version = head[:end].rstrip(b"\r\n").split(b" ")
     if not is_token(method) or not target or b"#" in target or b"\t" in target:
         raise ValueError
-    fields = head[end:]
+    fields = head[end : -2 if head[-2] == 13 else -1]  # from the line end before the first to the one behind the last
     minor = 1
     if version != b"HTTP/1.1" or target[:1] != b"/" or method == b"CONNECT":
         from .rare import parse_odd_line
@@ -495,12 +494,13 @@ class Response:
         kind = self._type or self.default_content_type
         return kind if "charset=" in kind else kind + "; charset=UTF-8"
 
-    def head(self, minor: int, lines: str) -> bytes:
-        """Return the status line and the headers, up to and with the empty line.
+    def head(self, minor: int, lines: str, body: bytes = b"") -> bytes:
+        """Return the status line and the headers, up to and with the empty line, and a body behind it.
 
         Args:
             minor: minor version of HTTP, 0 or 1.
             lines: complete header lines that the server adds (Date, Content-Length, Connection …).
+            body: what is to follow.
 
         Raises:
             ValueError: a value would end its line.
@@ -509,10 +509,15 @@ class Response:
         if self._headers is not None or self.reason is not None or status == 204 or status == 304:
             from microdot.headers import full_head
 
-            return full_head(self, minor, lines)
-        return (
-            f"HTTP/1.{minor} {status} {port.REASONS.get(status, 'N/A')}\r\nContent-Type: {self.content_type()}\r\n{lines}\r\n"
-        ).encode()
+            return full_head(self, minor, lines) + body
+        return b"HTTP/1.%d %d %s\r\nContent-Type: %s\r\n%s\r\n%s" % (
+            minor,
+            status,
+            port.REASONS.get(status, b"N/A"),
+            self.content_type().encode(),
+            lines.encode(),
+            body,
+        )
 
 
 # What a handler returns when it has answered by itself.

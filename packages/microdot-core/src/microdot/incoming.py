@@ -81,6 +81,7 @@ class Incoming(ByteStream):
     """
 
     _total = 0
+    _turns = 0  # chunks that were read
     _extra = 0
     _chunk: "int | None" = None  # what is left of the present chunk
 
@@ -144,6 +145,9 @@ class Incoming(ByteStream):
         if left < 0:
             if not self._chunk:
                 self._chunk = chunk = await self._next_chunk_or_fail()
+                self._turns += 1
+                if self._turns % 64 == 0:  # they may be as small as a byte: others get their turn
+                    await port.sleep_ms(0)
                 if not chunk:
                     connection.left = 0
                     return b""

@@ -61,9 +61,10 @@ def check_odd_host(host: bytes) -> None:
 
 def skip_empty_lines(buffer: bytes) -> bytes:
     """Return `buffer` without the empty lines that may precede a request (RFC 9112 2.2)."""
-    while buffer[:2] == b"\r\n" or buffer[:1] == b"\n":
-        buffer = buffer[buffer.find(b"\n") + 1 :]
-    return buffer
+    at = 0
+    while buffer[at : at + 2] == b"\r\n" or buffer[at : at + 1] == b"\n":
+        at = buffer.find(b"\n", at) + 1
+    return buffer[at:]
 
 
 def check_size(buffer: bytes, end: int) -> None:

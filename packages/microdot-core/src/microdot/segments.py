@@ -1,13 +1,11 @@
 """Routes with parameters: their patterns taken apart, and matched segment by segment. Loaded with the first such route."""
 
-from .app import Route
+from .app import Microdot, Route
 from .http import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
-
-    from .app import Microdot
 
 
 def parse(route: Route, pattern: str) -> None:
@@ -59,18 +57,12 @@ def match(route: Route, path: str) -> "dict[str, Any] | None":
     return args if i == len(parts) else None
 
 
-def find(
-    app: "Microdot", path: str, method: str, static: "Route | None"
-) -> "tuple[Route, dict[str, Any]] | None":
-    """Do what `Microdot.find()` says for an application with dynamic routes.
-
-    Args:
-        app: the application.
-        path: the path of a request.
-        method: its method.
-        static: the first static route that matches both, or None.
-    """
-    found: "tuple[Route, dict[str, Any]] | None" = (static, {}) if static else None
+def find(app: Microdot, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
+    """Do what `Microdot.find()` says, for applications with such routes too."""
+    route = app._static.get(path)
+    while route and method not in route.methods:
+        route = route.next
+    found: "tuple[Route, dict[str, Any]] | None" = (route, {}) if route else None
     table = app._dynamic
     # Every beginning of the path that ends in a slash may be the literal one of a pattern.
     end = path.find("/") + 1
@@ -85,3 +77,6 @@ def find(
             route = route.next
         end = path.find("/", end) + 1
     return found
+
+
+Microdot.find = find  # type: ignore[method-assign, assignment]

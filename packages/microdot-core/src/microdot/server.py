@@ -32,12 +32,12 @@ class Server:
 
     tick = 1  # the clock of all deadlines
     stopping = False
+    refused = 0  # connections that are told so, on CPython
     sockets: "Any" = None
     if TYPE_CHECKING:
         ssl: Any
         loop: Any  # CPython's event loop, for other threads
         accepting: Any  # a board's task that accepts
-        block: Any  # a board's buffer for what is received
     _dated = -4  # the tick when the Date line was made
 
     def __init__(self, app: "Microdot") -> None:
@@ -150,7 +150,9 @@ class Connection(port.Link):
                 self.since = 0
                 self.idle = True
                 buffer = b""  # a board keeps what the local variables of a waiting coroutine hold
-                keep = await self._answer(end + 1, after)
+                keep = await self._answer(after)
+                if self.buffer:  # pipelined: others get their turn, and we learn when the peer has gone
+                    await port.sleep_ms(0)
         except Exception as exc:  # MemoryError among them
             if not isinstance(exc, OSError) or exc.errno not in port.GONE:
                 from .rare import fail
@@ -160,12 +162,11 @@ class Connection(port.Link):
             self.since = self.expires = 0
             self.close()
 
-    async def _answer(self, end: int, after: int) -> bool:
+    async def _answer(self, end: int) -> bool:
         """Answer one request; True when the connection may take another.
 
         Args:
-            end: where its header lines end in `buffer`.
-            after: where the head ends with its empty line.
+            end: where its head ends in `buffer`, behind the empty line.
 
         Raises:
             ValueError, HTTPException: the head is malformed.
@@ -173,8 +174,10 @@ class Connection(port.Link):
         server = self.server
         app = server.app
         head = self.buffer
-        self.buffer = head[after:]
-        method, target, minor, head, length, flags = parse_head(head[:end], Request.max_readline, Request.max_headers)
+        self.buffer = head[end:]
+        if self.buffer:
+            head = head[:end]
+        method, target, minor, head, length, flags = parse_head(head, Request.max_readline, Request.max_headers)
         request = Request(app, None, method, target, "1.1" if minor else "1.0", head)
         head = b""
         request.connection = self
@@ -213,10 +216,12 @@ class Connection(port.Link):
 
             return await respond(self, response, minor, keep)
         lines = "Content-Length: %d\r\n%s%s" % (len(body), self.server.date(), "" if keep else "Connection: close\r\n")
-        data = response.head(minor, lines)
-        if not response.is_head:
-            data += body
+        data = response.head(minor, lines, b"" if response.is_head else body)
         self.begun = True
         if self.write(data):  # one write, one packet
             await self.flush()
         return keep
+
+
+if port.SERVER:
+    port.tune(globals())  # heads are kept for a second
