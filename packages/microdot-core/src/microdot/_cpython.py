@@ -67,11 +67,31 @@ def tune(names: "dict[str, Any]") -> None:
         if name in names:
             for setting, value in _SETTINGS[name].items():
                 setattr(names[name], setting, value)
+    if "Microdot" in names:
+        for name in _METHODS.split():
+            setattr(names["Microdot"], name, _method(name))
     if "parse_head" in names:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
     if "Connection" in names:
         names["Connection"].respond = _with_memory(names["Connection"].respond, names["Response"].already_handled)
+
+
+# Found by `Microdot.__getattr__` on a board; here they are methods of the class too, so that a subclass can extend them.
+_METHODS = (
+    "put patch delete query before_request after_request after_error_request errorhandler on install mount url_for finish "
+    "begin end dispatch_request shutdown"
+)
+
+
+def _method(name: str) -> "Callable[..., Any]":
+    def method(self: "Microdot", *args: Any, **kwargs: Any) -> Any:
+        from microdot.methods import app_attribute
+
+        return app_attribute(self, name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
 
 
 def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response") -> "Callable[..., Awaitable[bool]]":
