@@ -147,7 +147,9 @@ class Static(static.Static):
             if response.status_code == 200:
                 if len(self._known) >= _MOST:
                     self._known.clear()
-                self._known[key] = time.monotonic() + _FRESH, str(body.name), state, dict(headers)
+                kept = dict(headers)
+                del kept["Content-Length"]  # the host knows that of a whole file
+                self._known[key] = time.monotonic() + _FRESH, str(body.name), state, kept
         if response.status_code == 304:
             body.close()
             response.body = iter(())  # not bytes: those get a Content-Length
