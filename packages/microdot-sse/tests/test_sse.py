@@ -29,7 +29,7 @@ async def _next(sse: SSE) -> bytes:
     async def nothing(request: Request, sse: SSE) -> None:
         await asyncio.sleep(10)
 
-    sse._call = lambda: nothing(None, sse)  # type: ignore[arg-type]
+    sse._call = nothing, None, (), {}
     data = await sse.__anext__()
     await sse.aclose()
     return data
@@ -233,7 +233,7 @@ async def _fill(policy: str, count: int) -> "tuple[SSE, list[int]]":
             await sse.send(i)
             done.append(i)
 
-    sse._call = lambda: handler(None, sse)  # type: ignore[arg-type]
+    sse._call = handler, None, (), {}
     return sse, done
 
 

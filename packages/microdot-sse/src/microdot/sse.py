@@ -43,7 +43,7 @@ class SSE:
 
     last_event_id: "str | None" = None
     closed = False
-    _call: "Any" = None  # starts the handler
+    _call: "Any" = None  # the handler and its arguments
     _task: "Any" = None
     _beat: "Any" = None
     _error: "BaseException | None" = None
@@ -120,8 +120,9 @@ class SSE:
             self.event.set()
 
     async def _run(self) -> None:
+        f, request, args, kwargs = self._call
         try:
-            await self._call()
+            await f(request, self, *args, **kwargs)
         except CancelledError:
             pass
         except Exception as exc:
@@ -142,12 +143,6 @@ class SSE:
                 self.queue.append(b":\n\n")
                 self.event.set()
             self._quiet = True
-
-    def answer(self, request: "Request", f: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "tuple[SSE, int, dict[str, str]]":
-        """Return the response that streams the events of `f(request, sse, *args, **kwargs)`."""
-        self.last_event_id = field(request, "Last-Event-ID") or None
-        self._call = lambda: f(request, self, *args, **kwargs)
-        return self, 200, {"Content-Type": "text/event-stream"}
 
     def __aiter__(self) -> "SSE":
         return self
@@ -189,7 +184,13 @@ def sse_response(
         args: more arguments for it.
         kwargs: and by name.
     """
-    return SSE().answer(request, event_function, *args, **kwargs)
+    return _respond(SSE(), event_function, request, args, kwargs)
+
+
+def _respond(sse: SSE, *call: "Any") -> "tuple[SSE, int, dict[str, str]]":
+    sse._call = call
+    sse.last_event_id = field(call[1], "Last-Event-ID") or None
+    return sse, 200, {"Content-Type": "text/event-stream"}
 
 
 def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Callable[..., Any]":
@@ -216,7 +217,10 @@ def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Calla
     if not f:
         return lambda f: with_sse(f, **settings)
 
-    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
-        return SSE(**settings).answer(request, f, *args, **kwargs)
+    # Its own names come by defaults: what is no closure is known to be async on boards, and called directly.
+    async def wrapper(
+        request: "Request", *args: "Any", _f: "Any" = f, _settings: "Any" = settings, **kwargs: "Any"
+    ) -> "Any":
+        return _respond(SSE(**_settings), _f, request, args, kwargs)
 
     return wrapper if wraps is None else wraps(f)(wrapper)
