@@ -130,6 +130,11 @@ class _Loader(importlib.machinery.SourceFileLoader):
                     continue
                 if isinstance(parent, ast.ClassDef):
                     node.test = ast.copy_location(ast.Constant(True), node.test)
+                    # what is declared counts, not the leaner one that follows
+                    declared = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+                    parent.body = [
+                        one for one in parent.body if not (isinstance(one, ast.FunctionDef) and one.name in declared)
+                    ]
                 else:
                     place = parent.body.index(node)
                     parent.body[place:place] = [one for one in node.body if _is_harmless(one)]

@@ -33,22 +33,26 @@ def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any"
     return _value(result) if type(function) is type(call) or not iscoroutine(result) else result
 
 
-def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Return what calls a handler that is not an async function."""
-    return lambda *args, **kwargs: call(function, *args, **kwargs)
+def plain(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Return what calls a plain function, and returns something to await."""
+    return lambda *args, **kwargs: _value(function(*args, **kwargs))
 
 
 def flush(link: "Link") -> "Generator[None, None, None]":
     """Do what `Link.flush()` says."""
     link.expires = link.server.deadline(link.server.app.write_timeout)
     yield from sleep_ms(0)
+    taken = 0
     try:
         while link.out:
             yield core._io_queue.queue_write(link.sock)
             n = link.sock.write(link.out)
             if n:
                 link.out = memoryview(link.out)[n:]
-                link.expires = link.server.deadline(link.server.app.write_timeout)
+                taken += n
+                if taken > 255:  # who takes a byte now and then does not hold a place for ever
+                    taken = 0
+                    link.expires = link.server.deadline(link.server.app.write_timeout)
     except CancelledError as exc:
         problem = link.expired or exc
         link.expired = None

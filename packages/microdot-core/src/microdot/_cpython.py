@@ -6,6 +6,7 @@
 import asyncio
 import errno
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -49,8 +50,9 @@ _READ_AHEAD = 16384
 _READ = 32768
 _SURPLUS = 64  # connections above `max_connections` while others are about to go
 _LINGERING = 64  # refused ones that get a second to read why
+_PROGRESS = 1024  # bytes that a slow client has to take within `write_timeout` to get that once more
 _WRITE_TOGETHER = 16384
-_SENDFILE = 524288  # bytes that a client has to take within the deadline
+_SENDFILE = 1048576  # bytes of a file that are copied in one go: others wait meanwhile
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -69,7 +71,8 @@ def tune(names: "dict[str, Any]") -> None:
                 setattr(names[name], setting, value)
     if "Microdot" in names:
         for name in _METHODS.split():
-            setattr(names["Microdot"], name, _method(name))
+            if not hasattr(names["Microdot"], name):
+                setattr(names["Microdot"], name, _method(name))
     if "parse_head" in names:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
@@ -210,6 +213,25 @@ async def _call_in_thread(function: "Callable[..., Any]", *args: Any, **kwargs: 
 GONE = {54, 128, 10053, 10054, errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT}
 
 
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+
+    def queued(fd: int) -> int:
+        """Return how many bytes a socket has that the peer has not acknowledged."""
+        return int.from_bytes(ioctl(fd, TIOCOUTQ, bytes(4)), sys.byteorder)
+except ImportError:  # Windows
+
+    def queued(fd: int) -> int:
+        """Return nothing: it is not told here."""
+        return 0
+
+
+def _done(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _full(server: "Server") -> bool:
     count = len(server.connections)
     if count < server.app.max_connections:
@@ -240,7 +262,6 @@ class Link(asyncio.Protocol):
     _chunks: "list[bytes] | None" = None
     _chunks_length = 0
     _copying = False  # the system copies a file
-    _stalled = False  # and the peer does not take it
     _closed = False  # by us; the socket may still have to send
     _unsent = 0  # bytes that the socket had not taken when a wait for it began
 
@@ -396,54 +417,86 @@ class Link(asyncio.Protocol):
         """Let the system copy a file to the socket where that pays; False when nothing was sent.
 
         Raises:
-            OSError: the peer has gone, or took nothing within the deadline.
+            OSError: the peer has gone, or took nothing for `write_timeout` seconds.
+            ValueError: the file has become shorter.
         """
         file = chunks.file()
-        if file is None or length < 2 * _READ:
+        if file is None or length < 2 * _READ or not hasattr(os, "sendfile"):
+            return False
+        transport = self.transport
+        if transport.get_extra_info("sslcontext") is not None:  # what the system copies is not encrypted
             return False
         try:
-            file.fileno()
+            source = file.fileno()
+            begin = start = file.tell()
         except (AttributeError, OSError):
             return False
+        # What was written before goes before.
         self._flush()
-        start = file.tell()
-        end = start + length
-        while start < end:
-            # In pieces, because the deadline is for each and nothing tells how far one has got.
-            count = min(end - start, _SENDFILE)
-            self.expires = self.server.deadline(self.server.app.write_timeout)
-            self._copying = True
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(0)
             try:
-                sent = await self.loop.sendfile(self.transport, file, start, count)
-            except RuntimeError as exc:  # the transport is closing
-                raise ConnectionResetError(errno.ECONNRESET, "Connection lost") from exc
-            except asyncio.CancelledError:
-                if not self._stalled:
-                    raise
-                self.transport.abort()
-                raise ConnectionResetError(errno.ECONNRESET, "Connection lost") from None
+                await self.flush()
             finally:
-                self.expires = 0
-                self._copying = False
-            if sent < count:
-                raise ValueError("response: the file has become shorter")
-            start += sent
+                transport.set_write_buffer_limits()
+        if self.gone:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
+        end = start + length
+        target = transport.get_extra_info("socket").fileno()
+        try:
+            while start < end:
+                try:
+                    sent = os.sendfile(target, source, start, min(end - start, _SENDFILE))
+                except BlockingIOError:
+                    await self._writable(target)
+                    continue
+                except OSError as exc:
+                    if start == begin and exc.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                        return False  # a file system that cannot
+                    raise
+                if not sent:
+                    raise ValueError("response: the file has become shorter")
+                start += sent
+                if start < end:
+                    await asyncio.sleep(0)  # others get their turn when the peer is fast
+                    if self.gone:
+                        raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
+        finally:
+            file.seek(start)
         return True
+
+    async def _writable(self, target: int) -> None:
+        self._writer = writer = self.loop.create_future()
+        # A descriptor of its own, because the loop lets nobody else wait for that of a transport.
+        target = os.dup(target)
+        self.loop.add_writer(target, _done, writer)
+        self.expires = self.server.deadline(self.server.app.write_timeout)
+        self._unsent = self._count_unsent()
+        self._copying = True
+        try:
+            await writer
+        finally:
+            self.expires = 0
+            self._copying = False
+            self.loop.remove_writer(target)
+            os.close(target)
 
     def _count_unsent(self) -> int:
         try:
-            return self.transport.get_write_buffer_size()
+            count = self.transport.get_write_buffer_size()
         except AttributeError:  # CPython 3.10: a TLS transport whose socket was reset
             return 0
+        try:
+            # What the system holds: it wakes us only when a third of that has gone, and a slow client may need minutes for it.
+            return count + queued(self.transport.get_extra_info("socket").fileno())
+        except (AttributeError, OSError, ValueError):
+            return count
 
     def expire(self, exc: Exception) -> None:
         """End a wait whose deadline has passed: `exc` for a reader, an abort for a writer that made no progress."""
-        if self._copying:
-            self._stalled = True
-            self.task.cancel()  # first: asyncio cannot abort a connection to which it copies
-        elif self.blocked or self.transport.is_closing():
+        if self._copying or self.blocked or self.transport.is_closing():
             unsent = self._count_unsent()
-            if unsent < self._unsent:
+            if unsent <= self._unsent - _PROGRESS:
                 self._unsent = unsent
                 self.expires = self.server.deadline(self.server.app.write_timeout)
             else:

@@ -133,12 +133,14 @@ class Link:
 
 
 def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Return what calls a handler in place and returns something to await."""
-    if type(function) is type(Link.fill):  # async
+    """Return what calls a handler in place; what it returns is to be awaited when it has the method `throw`."""
+    # Generators look like coroutines here, so what a plain function returns must not: it may be a generator that is a
+    # body. Of closures, methods and other callables nobody can tell before whether they are async.
+    if type(function) is not type(caller):
         return function
-    from ._board import caller
+    from ._board import plain
 
-    return caller(function)
+    return plain(function)
 
 
 async def listen(server: "Server", link: "Any", host: str, port: int, start_serving: bool) -> "Any":

@@ -26,7 +26,7 @@ class Route:
     Attributes:
         pattern: the URL pattern, a str.
         handler: what was registered.
-        call: calls it and returns something to await.
+        call: calls it; what it returns is to be awaited when it has the method `throw`.
         methods: the methods in upper case.
         url_prefix: where its sub-application is mounted, empty for the app's own.
         subapp: the innermost sub-application, or None.
@@ -278,7 +278,10 @@ class Microdot:
                 route, args = found
                 request.route = route.handler
                 request.url_args = args
-                response = make_response(await route.call(request, **args))
+                result = route.call(request, **args)
+                if hasattr(result, "throw"):  # on a board a handler that is not async may have answered already
+                    result = await result
+                response = make_response(result)
                 if request._extras:
                     from microdot.hooks import after
 

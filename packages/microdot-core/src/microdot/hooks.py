@@ -286,7 +286,8 @@ async def run(app: "Microdot", request: "Request") -> Response:
             raise problem
         if preflight:
             # A preflight carries no credentials (Fetch 3.2.2), so before hooks would refuse what it asks about.
-            result = await route.call(request)  # type: ignore[union-attr]
+            result = route.call(request, **args)  # type: ignore[union-attr]
+            result = make_response(await result if hasattr(result, "throw") else result)
             for f in chain(app, request, "options"):
                 for name, value in (f(request) or {}).items():
                     result.headers[name] = value
@@ -307,7 +308,8 @@ async def _handle(app: "Microdot", request: "Request", route: "Route", args: "di
         result = await port.call(f, request)
         if result:
             return result
-    return await route.call(request, **args)
+    result = route.call(request, **args)
+    return await result if hasattr(result, "throw") else result
 
 
 async def after(app: "Microdot", request: "Request", response: Response) -> Response:

@@ -75,14 +75,17 @@ class Server:
         """Advance the clock and end every wait whose deadline has passed."""
         self.tick += 1
         for connection in list(self.connections):
-            if connection.watch:
-                connection.watch()
-            expires = connection.expires
-            if connection.since:
-                seconds = self.app.idle_timeout if connection.idle else self.app.head_timeout
-                expires = connection.since + 1 + int(seconds * 4) if seconds else 0
-            if 0 < expires <= self.tick:
-                connection.expire(HTTPException(408, "Request timeout"))
+            try:
+                if connection.watch:
+                    connection.watch()
+                expires = connection.expires
+                if connection.since:
+                    seconds = self.app.idle_timeout if connection.idle else self.app.head_timeout
+                    expires = connection.since + 1 + int(seconds * 4) if seconds else 0
+                if 0 < expires <= self.tick:
+                    connection.expire(HTTPException(408, "Request timeout"))
+            except Exception:  # no heap: the server goes on without this one
+                connection.close()
 
     def deadline(self, seconds: float) -> int:
         """Return the tick that is at least `seconds` away; 0, never, for 0."""
