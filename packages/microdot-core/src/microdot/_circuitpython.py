@@ -142,7 +142,8 @@ class Link:
         """Send `data`; True when the caller should `await flush()` before the next. Raises OSError: the peer has gone."""
         n = 0 if self.out else self._send(data)
         if n < len(data):
-            self.out = bytes(self.out) + memoryview(data)[n:]
+            rest = memoryview(data)[n:]
+            self.out = bytes(self.out) + rest if self.out else rest
         return n < len(data)
 
     def _send(self, data: "bytes | memoryview") -> int:

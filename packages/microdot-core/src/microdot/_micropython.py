@@ -105,7 +105,8 @@ class Link:
         """Send `data`; True when the caller should `await flush()` before the next. Raises OSError: the peer has gone."""
         n = 0 if self.out else self.sock.write(data) or 0
         if n < len(data):
-            self.out = bytes(self.out) + memoryview(data)[n:]
+            rest = memoryview(data)[n:]  # no copy: there may be no place for a second one
+            self.out = bytes(self.out) + rest if self.out else rest
         return n < len(data)
 
     def flush(self) -> "Generator[None, None, None]":

@@ -180,7 +180,13 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
         if chunks is None or response.is_head or length == 0:
             if response.is_head or not length:
                 body = b""
-            if connection.write(head + body):
+            if len(body) < 4096:
+                wait = connection.write(head + body)
+            else:
+                port.no_delay(connection)
+                connection.write(head)
+                wait = connection.write(body)
+            if wait:
                 await connection.flush()
             response.bytes_sent = len(body)
         else:

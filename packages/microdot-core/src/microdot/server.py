@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .app import Microdot
 
 _TICK = const(250)  # milliseconds
+_LARGE = const(4096)  # bytes
 _CLOSE = const(1)  # flags of parse_head()
 _EXPECT = const(4)
 
@@ -213,8 +214,13 @@ class Connection(port.Link):
         body = response.body
         if self.upgraded or response is Response.already_handled:
             return False
-        if not isinstance(body, bytes) or response._headers is not None or response.status_code in (204, 304):
-            # A stream, or something with a say about the framing.
+        if (
+            not isinstance(body, bytes)
+            or len(body) > _LARGE
+            or response._headers is not None
+            or response.status_code in (204, 304)
+        ):
+            # A stream, something with a say about the framing, or more than is copied behind a head.
             from microdot.outgoing import respond
 
             return await respond(self, response, minor, keep)
