@@ -140,6 +140,18 @@ async def test_prefixes_and_other_routes() -> None:
         assert (await get(app, "/deep/er/index.html")).body == FILES["sub/index.html"]
 
 
+async def test_mounted() -> None:
+    with Folder() as folder:
+        sub = Microdot()
+        Static(sub, "/files", folder.path)
+        app = Microdot()
+        app.mount(sub, url_prefix="/sub")
+        assert (await get(app, "/sub/files/data.bin")).body == DATA
+        response = await get(app, "/sub/files/sub")
+        assert response.status_code == 301 and response.headers["Location"] == "/sub/files/sub/"
+        assert (await get(app, "/files/data.bin")).status_code == 404
+
+
 async def test_folders_are_redirected_to_their_index() -> None:
     with Folder() as folder:
         app = app_of(folder)

@@ -343,6 +343,34 @@ def test_loader_of_others() -> None:
         reset()
 
 
+class WritingLoader:
+    """As those that write a module next to the template, and import that (contract 15.1)."""
+
+    def __init__(self, pkg: "str | None", dir: str) -> None:
+        self.dir = dir
+
+    def load(self, name: str) -> "Any":
+        module = name.replace(".", "_")
+        with open(self.dir + "/" + name) as source, open(self.dir + "/" + module + ".py", "w") as file:
+            file.write("def render(*args):\n    yield %r %% args\n" % source.read())
+        return __import__(self.dir + "." + module, None, None, ("render",)).render
+
+
+def test_loaders_that_write_modules() -> None:
+    sys.path.insert(0, os.getcwd())
+    try:
+        with Folder({"w.html": "<%s>", "v.html": "[%s]"}):
+            for _ in range(2):
+                Template.initialize(FOLDER, WritingLoader)
+                assert Template("w.html").render("a") == "<a>"
+                assert "".join(Template("v.html").generate("&")) == "[&]"
+    finally:
+        sys.path.pop(0)
+        for name in "w", "v":
+            sys.modules.pop(FOLDER + "." + name + "_html", None)
+        sys.modules.pop(FOLDER, None)
+
+
 async def test_responses() -> None:
     app = Microdot()
     Template.initialize(HERE + "/templates", autoescape=True)
