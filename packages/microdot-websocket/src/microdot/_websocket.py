@@ -20,7 +20,7 @@ _PING = const(9)
 _PONG = const(10)
 
 _LINGER = const(5)  # quarters of a second in which the peer may answer our Close
-_FAILED = const(3)  # the same after a failure
+_FAILED = const(2)  # the same after a failure
 
 
 def choose(ws: WebSocket, headers: "dict[str, str]") -> None:
