@@ -101,13 +101,15 @@ def test_figures_are_what_micropython_measures(features: tuple[str, ...], tmp_pa
     scales = cost.Gauge(str(micropython32)).scales(library)
     program, load = HELLO + CASES[features] + SERVE, user(["/", *(["/count", "/news"] if features else [])])
     assert any(scales.serves_in(round(said.least * 1.05), program, load) for _ in range(2)), said.least
-    assert not all(scales.serves_in(round(said.least * 0.85), program, load) for _ in range(2)), said.least
+    assert not all(scales.serves_in(round(said.least * 0.9), program, load) for _ in range(2)), said.least
     # and the table, which answers where there is no MicroPython
     table = cost.look_up(selection.features, "mpy")
-    text = "tools/cost.json is out of date: python tools/cost.py --update"
+    text = f"tools/cost.json is out of date ({table.held}, {table.least}): python tools/cost.py --update"
+    assert abs(table.held - held) < 0.05 * held, text
     if features == ():
-        assert abs(table.held - held) < 0.05 * held and abs(table.least - said.least) < 0.05 * said.least, text
-        assert set(table.loaded) == set(said.loaded), text
+        # a table that promises too little heap is worse than one that asks for too much
+        assert any(scales.serves_in(round(table.least * 1.05), program, load) for _ in range(2)), text
+        assert table.least < 1.15 * said.least, text
 
 
 def test_the_table_has_every_feature() -> None:
