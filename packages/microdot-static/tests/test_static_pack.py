@@ -311,6 +311,13 @@ async def test_a_file_that_is_replaced_while_it_is_asked_for(web: Path, monkeypa
         assert await status(app, "/robots.txt") == 404
         response = await client.get("/robots.txt")
         assert response.text == "five" and response.headers["ETag"].endswith('0-4"'), response.headers
+    # Nor does a link lead out of the folder because a file was there.
+    secret = web.parent / "secret.txt"
+    secret.write_bytes(b"evil")
+    os.utime(secret, (path.stat().st_mtime, path.stat().st_mtime))
+    (web / "link").symlink_to(secret)
+    os.replace(web / "link", path)
+    assert await status(app, "/robots.txt") == 404
     os.mkfifo(web / "pipe")
     os.replace(web / "pipe", path)
     assert await asyncio.wait_for(status(app, "/robots.txt"), 5) == 404

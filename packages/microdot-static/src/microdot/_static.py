@@ -73,7 +73,7 @@ class Static(static.Static):
         if not folder:
             raise ValueError("Static: name a folder, '.' for the current one")
         # Path and Accept-Encoding → until when that holds, file, its state, headers of the response.
-        self._known: dict[tuple[str, str], tuple[float, str, tuple[float, int], dict[str, str]]] = {}
+        self._known: dict[tuple[str, str], tuple[float, str, tuple[float, ...], dict[str, str]]] = {}
         super().__init__(app, prefix, folder, **settings)
 
     def stat(self, path: str) -> Any:  # type: ignore[override]
@@ -139,9 +139,8 @@ class Static(static.Static):
             headers["Cache-Control"] += ", immutable"
         length = int(headers.get("Content-Length", 0))
         if length:
-            found = os.fstat(body.fileno())
-            state = found.st_mtime, found.st_size
-            if not headers["ETag"].startswith('"%s-%s' % state):
+            state = _state(body.fileno())
+            if not headers["ETag"].startswith('"%s-%s' % state[:2]):
                 body.close()
                 return None
             if response.status_code == 200:
@@ -161,22 +160,26 @@ class Static(static.Static):
         return response
 
 
-def _read(file: str, state: tuple[float, int]) -> Any:
+def _state(fd: int) -> tuple[float, ...]:
+    found = os.fstat(fd)
+    return found.st_mtime, found.st_size, found.st_ino, found.st_dev
+
+
+def _read(file: str, state: tuple[float, ...]) -> Any:
     """Return the body of a file as long as it is as it was, else None."""
     try:
         fd = os.open(file, _FLAGS)
     except OSError:
         return None
     try:
-        found = os.fstat(fd)
-        if (found.st_mtime, found.st_size) != state:
+        if _state(fd) != state:
             return None
-        if found.st_size > _BLOCK:
+        if state[1] > _BLOCK:
             body = FileIO(fd)
             fd = -1
             return body
         data = os.read(fd, _BLOCK)
-        return data if len(data) == found.st_size else None
+        return data if len(data) == state[1] else None
     finally:
         if fd >= 0:
             os.close(fd)
