@@ -12,7 +12,8 @@ heap after import what is held when the server is ready: all imports, the applic
                   which the firmware has.
 least heap        the smallest heap in which it serves, after what any stranger may send (a malformed request, a chunked body,
                   a 404), 200 requests for `/` and some that use every feature named. Add what your own program holds
-                  besides, and some air.
+                  besides, and a tenth of air: where things come to lie depends on the size, and by chance a little more heap
+                  may be worse than a little less.
 
 Both are measured on MicroPython's 32-bit build, whose words are as wide as a board's (tools/provide.py gets it). Where that is
 not to be had they come from tools/cost.json, which has a date; `--table` asks for that, `--update` measures it anew.
@@ -574,14 +575,7 @@ class Gauge:
     def measure(self, library: Path, program: str, load: Callable[[size.Server], None]) -> Figures:
         """Measure a program on the modules in a folder. Raises size.Failed."""
         held, ready, loaded = self.held(library, program, load)
-        scales = self.scales(library)
-        least = scales.least_heap(program, load)
-        # Where the collector finds things depends on the size: a lucky one among others that fail is no answer.
-        factor = 1.0
-        while factor < 1.1:
-            factor += 0.03
-            if not scales.serves_in(round(least * factor), program, load):
-                least, factor = round(least * factor) + 250, 1.0
+        least = self.scales(library).least_heap(program, load)
         return Figures(held, least, ready, loaded, f"measured on {self.version()}")
 
 

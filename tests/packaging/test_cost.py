@@ -100,15 +100,17 @@ def test_figures_are_what_micropython_measures(features: tuple[str, ...], tmp_pa
     assert abs(said.held - held) < 0.05 * held, (said.held, held)
     scales = cost.Gauge(str(micropython32)).scales(library)
     program, load = HELLO + CASES[features] + SERVE, user(["/", *(["/count", "/news"] if features else [])])
-    assert any(scales.serves_in(round(said.least * 1.05), program, load) for _ in range(2)), said.least
-    assert not all(scales.serves_in(round(said.least * 0.9), program, load) for _ in range(2)), said.least
+    assert any(scales.serves_in(round(said.least * more), program, load) for more in (1.02, 1.035, 1.05)), said.least
+    # within 5 %: a little less, and there are sizes in which it does not
+    less = range(said.least - 250, round(said.least * 0.94), -250)
+    assert not all(scales.serves_in(heap, program, load) for heap in less), said.least
     # and the table, which answers where there is no MicroPython
     table = cost.look_up(selection.features, "mpy")
     text = f"tools/cost.json is out of date ({table.held}, {table.least}): python tools/cost.py --update"
     assert abs(table.held - held) < 0.05 * held, text
     if features == ():
         # a table that promises too little heap is worse than one that asks for too much
-        assert any(scales.serves_in(round(table.least * 1.05), program, load) for _ in range(2)), text
+        assert any(scales.serves_in(round(table.least * more), program, load) for more in (1, 1.025, 1.05)), text
         assert table.least < 1.15 * said.least, text
 
 
