@@ -89,6 +89,8 @@ async def test_templates(runtime: str, program: str, tmp_path: Path, phone: Phon
         assert re.search(r"<tr><td>499</td><td>19</td></tr>\s*</table>", table.text)
         answer = client.post("/", data={"name": "Eve", "text": "x"}, headers={"Origin": "http://evil.example"})
         assert answer.status_code == 403
+        for nothing in (None, b"no form"):
+            assert client.post("/", content=nothing).status_code == 303, nothing
         for number in range(25):
             answer = client.post("/", data={"name": "Bob" * 20, "text": f"entry {number} " + "long " * 50})
             assert (answer.status_code, answer.headers["Location"]) == (303, "/")
@@ -145,6 +147,8 @@ async def test_tls(runtime: str, tmp_path: Path, phones: Phones) -> None:
 async def test_login(runtime: str, tmp_path: Path, phone: Phone) -> None:
     """Only what a page and a small heap add: tests/browser and microdot-login have the rest."""
     with running("login", runtime, tmp_path, heap="128k") as example:
+        with example.client() as client:
+            assert client.post("/login", content=b"no form").status_code == 401
         page = phone.page
         await page.goto(example.url)
         assert page.url == example.url + "/login?next=/"

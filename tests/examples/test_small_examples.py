@@ -188,6 +188,7 @@ async def test_mount(runtime: str, tmp_path: Path, phones: Phones) -> None:
         assert "Cache-Control" not in client.get("/api/v1/limits").headers
         answer = client.post("/admin/", auth=ann, data={"window": "30"}, headers={"Origin": "http://evil.example"})
         assert answer.status_code == 403
+        assert client.post("/admin/", auth=ann, content=b"no form").status_code == 400
         answer = client.post("/admin/", auth=ann, data={"window": "25", "water": "1000"})
         assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/")
         assert client.get("/api/v1/limits").json() == {"window": 25, "water": 30}

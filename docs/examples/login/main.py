@@ -119,15 +119,16 @@ async def log_in(request: Request) -> "Any":
     wait = limiter.attempt(request.client_addr)
     if wait:
         return PAGE % (FORM % "Too many attempts: wait a minute."), 429, {"Retry-After": str(wait)}
-    user = USERS.get(request.form.get("name", ""))
+    form = request.form or {}  # None when the body is no form
+    user = USERS.get(form.get("name", ""))
     # Somebody's hash is checked also for a name that nobody has: the time it takes does not tell.
     hashed = (user or USERS["ann"]).password_hash
     # On CPython this runs in a thread, and others are served meanwhile.
-    known = await invoke_handler(check_password, hashed, request.form.get("password", ""))
+    known = await invoke_handler(check_password, hashed, form.get("password", ""))
     if not user or not known:
         return PAGE % (FORM % "That is not right."), 401
     limiter.attempt(request.client_addr, -1)
-    return await login.login_user(request, user, remember=7 if "remember" in request.form else False)
+    return await login.login_user(request, user, remember=7 if "remember" in form else False)
 
 
 @app.post("/logout")

@@ -1,7 +1,7 @@
 """The page for administrators: all of it behind a password, by a hook of its own."""
 
 from greenhouse import limits  # type: ignore[import-not-found]  # it lies beside this file
-from microdot import Microdot, Request, Response, redirect
+from microdot import Microdot, Request, Response, abort, redirect
 from microdot.auth import BasicAuth
 from microdot.csrf import CSRF
 from microdot.passwords import Limiter, check_password
@@ -52,6 +52,8 @@ async def form(request: Request) -> "tuple[str, dict[str, str]]":
 @auth
 async def save(request: Request) -> Response:
     """Change the limits."""
+    if not request.form:  # None when the body is no form
+        abort(400, "A form is needed.")
     for name in limits:
         value = request.form.get(name, "", type=int)
         if isinstance(value, int) and 0 <= value <= 100:

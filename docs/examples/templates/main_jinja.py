@@ -33,8 +33,9 @@ async def index(request: Request) -> "tuple[str, dict[str, str]]":
 @app.post("/")
 async def sign(request: Request) -> Response:
     """Take an entry."""
-    name = request.form.get("name", "").strip()[:30]
-    text = request.form.get("text", "").strip()[:200]
+    form = request.form or {}  # None when the body is no form
+    name = form.get("name", "").strip()[:30]
+    text = form.get("text", "").strip()[:200]
     if text:
         entries.append((name or "Somebody", text))
         if len(entries) > MOST:
