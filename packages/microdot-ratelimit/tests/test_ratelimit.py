@@ -48,7 +48,7 @@ def take(rate: RateLimit, address: str) -> "tuple[int, Any]":
     """Return the status, and what the headers of the answer say: RateLimit, or with 429 that and Retry-After."""
     client: "Any" = Client(address, 1)
     try:
-        rate.take(client)
+        rate.admit(client, None)
         return 200, client.rate
     except Exception as exc:
         return exc.status_code, (client.rate, exc.headers["Retry-After"])  # type: ignore[attr-defined]
@@ -88,11 +88,11 @@ async def test_the_slots_are_all_there_is() -> None:
             assert take(rate, "198.51.100.%d" % n)[0] == 200
             clock.now += 10
             assert take(rate, "192.0.2.1")[0] == 429, n  # who is over the limit keeps the slot
-        assert len(rate._at) == 4
+        assert len(rate.options[4]) == 4
         assert take(RateLimit(2, slots=1, key=lambda request: "x" * 5000), "192.0.2.1")[0] == 200
         long = RateLimit(2, key=lambda request: "x" * 5000)
         take(long, "")
-        assert [len(key) for key in long._at] == [64]
+        assert [len(key) for key in long.options[4]] == [64]
     finally:
         ratelimit.ticks = before
 
@@ -133,12 +133,12 @@ async def test_a_flood_of_addresses() -> None:
                 served += 1
                 # His own addresses do not free the one that is over the limit: it takes a token each six seconds.
                 assert take(rate, "192.0.2.66")[0] == 429, n
-            assert len(rate._at) <= 16
+            assert len(rate.options[4]) <= 16
         assert served == 8
         # Full buckets are forgotten: when the flood is over, so is the memory of it.
         clock.now += 61000
         take(rate, "203.0.113.1")
-        assert len(rate._at) == 1
+        assert len(rate.options[4]) == 1
     finally:
         ratelimit.ticks = before
 
@@ -279,3 +279,24 @@ async def test_an_earlier_hook_may_answer() -> None:
     for _ in range(3):
         response = await TestClient(app).get("/")
         assert response.status_code == 403 and "RateLimit" not in response.headers
+
+
+def test_what_cannot_be_done_is_refused() -> None:
+    """Also by the compiled files of boards, which have no assertions."""
+    for limit, per, slots in ((100000, 1, 32), (1001, 1, 32), (0, 60, 32), (-1, 60, 32), (1, -1, 32), (1, 86401, 32), (1, 60, 0)):
+        try:
+            RateLimit(limit, per, slots)
+        except ValueError:
+            continue
+        raise AssertionError((limit, per, slots))
+
+
+async def test_the_most_that_is_possible() -> None:
+    clock, before = at(1000)
+    try:
+        rate = RateLimit(1000, per=1, slots=1)
+        for left in range(999, -1, -1):
+            assert take(rate, "192.0.2.1")[1].startswith('"default";r=%d;' % left)
+        assert take(rate, "192.0.2.1")[0] == 429
+    finally:
+        ratelimit.ticks = before

@@ -40,26 +40,29 @@ class RateLimit:
     Args:
         limit: how many requests a full bucket is good for, at most 1000 per second.
         per: the seconds in which an empty bucket fills, at most a day.
-        slots: how many clients are told apart; one takes some 50 bytes on a board.
+        slots: how many clients are told apart, at least one; one takes some 50 bytes on a board.
         key: returns what tells clients apart, `f(request)` → str, of which 64 characters count; by default the IPv4
             address, or the network of an IPv6 address: who has one of that has 2 ** 64.
+
+    Raises:
+        ValueError: one of the three numbers is beyond what is said above.
     """
 
     def __init__(
         self, limit: int = 60, per: int = 60, slots: int = 32, key: "Callable[[Request], str] | None" = client
     ) -> None:
-        assert 0 < limit <= per * 1000 and per <= 86400 and slots > 0, "RateLimit: see the limits of its arguments"
-        self.options = per * 1000 // limit, limit, slots, key
-        # By client, the time at which its bucket is full again: GCRA, which needs one number per bucket.
-        self._at: "dict[str, int]" = {}
+        step = limit and per * 1000 // limit  # milliseconds for a request
+        if step < 1 or per > 86400 or slots < 1:
+            raise ValueError("limit", "per", "slots")
+        # The last: by client, the time at which its bucket is full again. This is GCRA, which needs one number per bucket.
+        self.options: "tuple[int, int, int, Callable[[Any], str] | None, dict[str, int]]" = step, step * limit, slots, key, {}
         # By handler, because functions of boards take no attributes.
         self._of: "dict[Any, tuple[RateLimit, dict[str, Any]]]" = {}
 
     def setup(self, app: "Microdot") -> None:
         """Limit an application; one object may be set up on several, which then count together."""
         app.on("admit", self.admit)
-        app.on("after", self.after)
-        app.on("error", self.after)
+        app.on("error", app.on("after", self.after))
 
     def __call__(self, rate: "RateLimit | None" = None, **options: "Any") -> "Callable[[F], F]":
         """Decorate a handler: this goes directly below its route.
@@ -79,17 +82,19 @@ class RateLimit:
 
         return add
 
-    def take(self, request: "Any") -> None:
-        """Take a token for a request; `request.rate` is then the value of a RateLimit header, which tells what is left.
+    def admit(self, request: "Any", route: "Route | None") -> None:
+        """Apply the limits: this is a hook. `request.rate` is then the value of a RateLimit header, which tells what is left.
 
         Raises:
-            HTTPException: 429 with Retry-After, when there is none.
+            HTTPException: 429 with Retry-After, when nothing is.
         """
-        step, limit, slots, key = self.options
-        full = self._at
+        rate, options = self._of.get(route and route.handler, (self, {}))
+        for name in options:
+            setattr(request, name, options[name])
+        step, most, slots, key, full = rate.options
         whose = (key(request) if key else request.client_addr[0])[:64]
         now = ticks()
-        most = least = limit * step
+        least = most
         # All of them each time: none may stay until the clock comes round and makes a future of its past.
         for other in list(full):
             wait = (full[other] - now) & _MASK
@@ -106,14 +111,7 @@ class RateLimit:
         request.rate = '"default";r=%d;t=%d' % (left // step * (left > 0), -(-missing // 1000))
         if left < 0:
             abort(429, "Too many requests", {"Retry-After": str(-(left // 1000))})
-        full[whose] = (now + missing) & _MASK
-
-    def admit(self, request: "Request", route: "Route | None") -> None:
-        """Apply the limits: this is a hook."""
-        rate, options = self._of.get(route and route.handler, (self, {}))
-        for name in options:
-            setattr(request, name, options[name])
-        rate.take(request)
+        full[whose] = now + missing
 
     async def after(self, request: "Any", response: "Response") -> None:
         """Tell the client what is left: this is a hook."""
