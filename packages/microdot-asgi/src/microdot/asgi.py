@@ -429,13 +429,11 @@ class Microdot(Hosted):
             _target(scope),
             "HTTP/" + version,
             None,
-            None,
-            body,
-            (receive, send),
-            "",
-            None,
-            scheme,
         )
+        if body is not None:
+            request.pending = body
+        request.sock = receive, send
+        request.scheme = scheme
         request.asgi_scope = scope
         request.connection = connection
         response: Any = None

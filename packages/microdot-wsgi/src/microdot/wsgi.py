@@ -582,9 +582,10 @@ class Microdot(Hosted):
             target,
             environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
             _headers(environ),
-            stream=body,
-            scheme=environ.get("wsgi.url_scheme", "http"),
         )
+        if body is not None:
+            request.pending = body
+        request.scheme = environ.get("wsgi.url_scheme", "http")
         request.environ = environ
         request.connection = connection
         return request
