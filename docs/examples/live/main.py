@@ -49,7 +49,7 @@ async def index(request: Request) -> Response:
 @with_sse
 async def live(request: Request, sse: SSE) -> None:
     """Send the readings as they come, first those that this browser has not seen."""
-    await readings.feed(sse, "room", after=sse.last_event_id or "")
+    await readings.feed(sse, "room", after="")
 
 
 @app.get("/control")

@@ -41,7 +41,7 @@ async def worker(request: Request) -> "dict[str, int]":
 async def messages(request: Request, sse: SSE) -> None:
     """Send what was posted, whichever worker took it; a browser that comes back gets what it missed."""
     await sse.send({"worker": os.getpid()}, event="worker")
-    await bus.feed(sse, "message", after=sse.last_event_id or "")
+    await bus.feed(sse, "message", after="")
 
 
 @app.post("/messages")

@@ -218,6 +218,25 @@ async def test_feeding_an_event_stream() -> None:
     assert not bus.subscriptions
 
 
+async def test_history_for_who_comes_and_the_rest_for_who_returns() -> None:
+    if SSE is None:
+        return
+    bus = PubSub(history=10)
+    app = Microdot()
+
+    @app.route("/events")
+    @with_sse
+    async def events(request: Request, sse: SSE) -> None:
+        feed = asyncio.create_task(bus.feed(sse, "t", after=""))
+        await asyncio.sleep(0.02)
+        feed.cancel()
+
+    ids = await _publish(bus, 3)
+    for last, expected in ((None, [b"0", b"1", b"2"]), (ids[1], [b"2"]), (ids[2], []), ("gone-1", [b"0", b"1", b"2"])):
+        response = await TestClient(app).get("/events", headers={"Last-Event-ID": last} if last else None)
+        assert [event["data"] for event in response.events or []] == expected, last
+
+
 async def test_feeding_a_websocket() -> None:
     if SSE is None:
         return

@@ -63,7 +63,7 @@ async def test_pubsub() -> None:
     response = await client.post("/sensors/kitchen", body={"temperature": 21})
     assert response.text and response.status_code == 200
     pytest.importorskip("redis")
-    guide, shared = examples("docs/guide/pubsub.md")
+    guide, _, shared = examples("docs/guide/pubsub.md")
     assert shared["bus"].history == 1000
     task = asyncio.create_task(guide["watch"]())
     await asyncio.sleep(0)

@@ -230,14 +230,15 @@ class PubSub:
 
         Args:
             target: a `WebSocket` or an `SSE`.
-            topics: as for `subscribe()`, and so are the settings.
+            topics: as for `subscribe()`, and so are the settings. For an event stream `after` is where those begin who come
+                for the first time: `""` gives them all that is kept. Who comes back goes on where it was.
 
         Raises:
             OSError: the WebSocket has ended.
         """
         stream = hasattr(target, "last_event_id")
-        if stream and "after" not in settings:
-            settings["after"] = target.last_event_id
+        if stream:
+            settings["after"] = target.last_event_id or settings.get("after")
         # At once, not when the coroutine runs: what is published in between is not missed.
         return _feed(self.subscribe(topics, **settings), target, stream)
 
