@@ -120,7 +120,7 @@ def test_h11_the_body_of_one_request_is_not_the_next(server: Server) -> None:
     assert [answer.body for answer in found] == [SMUGGLED] * 3
 
 
-@pytest.mark.parametrize("value", ["close", "Close", "keep-alive, close", "close, x", "x , CLOSE"])
+@pytest.mark.parametrize("value", ["close", "Close", "keep-alive, close", "close, x", "x , CLOSE", "x,\tclose"])
 def test_h11_client_closes(server: Server, value: str) -> None:
     """RFC 9112 9.6: the answer announces the close, and nothing after it is answered."""
     with server.connect() as client:

@@ -89,6 +89,8 @@ class Microdot:
 
     if TYPE_CHECKING:
         ssl: Any
+        #: On CircuitPython the `socketpool.SocketPool` to serve from; by default the one of the board's radio.
+        pool: Any
         before_request_handlers: list[Callable[..., Any]]
         after_request_handlers: list[Callable[..., Any]]
         after_error_request_handlers: list[Callable[..., Any]]

@@ -34,7 +34,12 @@ class NoCaseDict(_Dict):
         super().__init__()
         #: lower-case key: spelling
         self.keymap: "dict[str, str]" = {}
-        self.update(initial_dict or {})
+        if type(initial_dict) is type(self):  # what is in it was checked
+            self.keymap.update(initial_dict.keymap)
+            for key in initial_dict:
+                super().__setitem__(key, initial_dict[key])
+        else:
+            self.update(initial_dict or {})
 
     def __setitem__(self, key: str, value: "Any") -> None:
         super().__setitem__(self.keymap.setdefault(key.lower(), key), value)

@@ -136,7 +136,7 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
                 raise ValueError
             host = value
         elif name == b"connection":
-            if b",close," in b"," + value.replace(b" ", b"") + b",":
+            if b",close," in b"," + value.replace(b" ", b"").replace(b"\t", b"") + b",":
                 flags |= _CLOSE
         elif name in (b"content-length", b"transfer-encoding", b"expect"):
             from .body import frame
