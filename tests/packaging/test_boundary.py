@@ -30,9 +30,9 @@ REQUEST_ATTRIBUTES = {"max_content_length", "max_body_length", "timeout", "form"
 
 MORE_REQUEST_ATTRIBUTES = {
     # They make the requests.
-    "microdot-asgi": {"connection"},
+    "microdot-asgi": {"connection", "pending", "scheme", "sock"},
     "microdot-test-client": {"connection"},
-    "microdot-wsgi": {"connection"},
+    "microdot-wsgi": {"connection", "pending", "scheme"},
 }
 """What some packages may assign or delete besides. Attributes that the core does not have are everybody's."""
 

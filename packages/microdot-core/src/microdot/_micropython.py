@@ -28,7 +28,8 @@ GONE = (9, 32, 54, 103, 104, 107, 110, 113, 128)
 # Modules that were loaded for something that seldom happens. They are let go when the connection ends, so that strangers
 # cannot fill the heap with them; what the program loaded before it served stays.
 seldom: "list[str]" = []
-_MPY = __file__[-4:] == ".mpy"  # sources would be compiled again and again
+# Sources would be compiled again and again, and frozen modules hold next to no heap.
+_MPY = globals().get("__file__", "")[-4:] == ".mpy"
 
 # Bytes that are read at once: a browser's head in one or two. One buffer for all connections, made early: a heap that has
 # been in use for long may have no other half a kilobyte in one piece.
