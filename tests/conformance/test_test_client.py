@@ -437,6 +437,28 @@ def channel_app(log: "list[Any]") -> Microdot:
             log.append(exc.args[0])
         return Response.already_handled
 
+    @app.get("/clock")
+    async def clock(request: Request) -> Response:
+        channel = await request.upgrade({})
+        try:
+            for i in range(1000):
+                await channel.send(str(i))
+                await asyncio.sleep(0)
+        except OSError as exc:
+            log.append(exc.args[0])
+        return Response.already_handled
+
+    @app.get("/later")
+    async def later(request: Request) -> Response:
+        channel = await request.upgrade({})
+        for i in range(3):
+            await channel.send(str(i))
+        while True:
+            message = await channel.receive()
+            log.append(message)
+            if message is None:
+                return Response.already_handled
+
     @app.get("/deny")
     async def deny(request: Request) -> "tuple[str, int]":
         return "no", 403
@@ -553,6 +575,36 @@ async def test_websocket_closed_by_the_client() -> None:
         del log[:]
         await TestClient(channel_app(log)).websocket("/late", function)
         assert log == [32]
+
+
+async def test_websocket_a_server_that_only_sends() -> None:
+    """It learns that the client has gone: an OSError, as on a server; what the client said meanwhile is not lost."""
+    log: "list[Any]" = []
+    got: "list[Any]" = []
+
+    def client() -> "Any":
+        got.append((yield None))
+        got.append((yield None))
+
+    def failing() -> "Any":
+        assert (yield None) == "1"
+
+    await asyncio.wait_for(TestClient(channel_app(log)).websocket("/clock", client), 5)
+    assert got == ["0", "1"]
+    assert log == [32]
+    await raised_async(AssertionError, asyncio.wait_for(TestClient(channel_app(log)).websocket("/clock", failing), 5))
+    assert log == [32, 32]
+
+    def speaking() -> "Any":
+        del got[:]
+        got.append((yield "a"))
+        got.append((yield "b"))
+        got.append((yield None))
+
+    del log[:]
+    await asyncio.wait_for(TestClient(channel_app(log)).websocket("/later", speaking), 5)
+    assert got == ["0", "1", "2"]
+    assert log == ["a", "b", None]
 
 
 async def test_websocket_failed_assertions_reach_the_test() -> None:

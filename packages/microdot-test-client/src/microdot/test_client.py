@@ -156,8 +156,9 @@ def _events(body: bytes) -> "list[dict[str, Any]]":
 class _Peer:
     """The client's side of a WebSocket, played by a generator; and the message channel that the server gets.
 
-    The generator moves on when the server asks for a message. What the server sends waits in `_replies` until the
-    generator asks for it with its next `yield`, so nothing is lost and nothing changes places.
+    The generator moves on when the server asks for a message, and when the server sends one while another still waits. What
+    the server sends waits in `_replies` until the generator asks for it with its next `yield`, and what the generator says
+    meanwhile in `_messages` until the server does, so nothing is lost and nothing changes places.
 
     Args:
         client: the generator, None for a peer that is gone at once.
@@ -168,8 +169,10 @@ class _Peer:
     def __init__(self, client: "Any" = None) -> None:
         self._client = client
         self._replies: "list[str | bytes]" = []
+        self._messages: "list[str | bytes]" = []
         self._arrived: "asyncio.Event | None" = None  # a reply has come for a generator that waits for one
         self._started = False
+        self._moving = False  # an async generator is on its way to its next yield
         self._owed = False  # it has yielded a message and gets a value for that
         self.upgraded = False
         self.failure: "BaseException | None" = None  # what the generator raised: a test's failed assertion, mostly
@@ -185,13 +188,11 @@ class _Peer:
 
     async def receive(self) -> "str | bytes | None":
         """Return the client's next message; None when it has gone."""
-        while self._client is not None:
-            if not self._started:
-                message = await self._step(None)
-            elif self._replies:
-                message = await self._step(self._replies.pop(0))
-            elif self._owed:
-                message = await self._step(None)
+        while self._messages or self._client is not None:
+            if self._messages:
+                return self._messages.pop(0)
+            if not self._moving and (self._replies or self._owed or not self._started):
+                message = await self._step()
             else:
                 # The client waits for a message, and so does the caller: another task of the server may send one.
                 self._arrived = asyncio.Event()
@@ -212,14 +213,16 @@ class _Peer:
         self._replies.append(data)
         if self._arrived is not None:
             self._arrived.set()
+        # A server that only sends must learn that the client has gone: by now it has seen what came before this.
+        while len(self._replies) > 1 and self._client is not None and not self._moving:
+            message = await self._step()
+            if message is not None:
+                self._messages.append(message)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection: the client sees what was sent before, and no more messages of its own arrive."""
         while self._client is not None and (self._replies or not self._started):
-            if not self._started:
-                await self._step(None)
-            else:
-                await self._step(self._replies.pop(0))
+            await self._step()
         client, self._client = self._client, None
         if self._arrived is not None:
             self._arrived.set()
@@ -232,9 +235,15 @@ class _Peer:
             except Exception as exc:  # the generator's own: given to the test
                 self.failure = exc
 
-    async def _step(self, value: "str | bytes | None") -> "str | bytes | None":
-        """Run the generator to its next yield; its message, None when it sends none or has ended."""
+    async def _step(self) -> "str | bytes | None":
+        """Run the generator, with the next reply if there is one, to its next yield.
+
+        Returns:
+            its message, None when it sends none or has ended.
+        """
         client = self._client
+        value = self._replies.pop(0) if self._started and self._replies else None
+        self._moving = True
         try:
             message: "str | bytes | None"
             if hasattr(client, "__anext__"):
@@ -250,6 +259,9 @@ class _Peer:
             self.failure = exc
         finally:
             self._started = True
+            self._moving = False
+            if self._arrived is not None:
+                self._arrived.set()
         return None
 
 
