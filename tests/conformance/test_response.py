@@ -546,6 +546,52 @@ def test_set_cookie_refuses() -> None:
         assert not response.headers.get("Set-Cookie"), (section, response.headers)
 
 
+def test_set_cookie_counts_bytes() -> None:
+    """RFC 6265bis section 5.7: browsers drop what is longer than 4096 bytes, which are not characters."""
+    response = Response("foo")
+    for value, fits in (("x" * 4094, True), ("x" * 4095, False), ("é" * 2047, True), ("é" * 2048, False), ("é" * 3000, False)):
+        try:
+            response.set_cookie("a", value)
+        except ValueError:
+            assert not fits, len(value)
+        else:
+            assert fits, len(value)
+    assert [len(text.encode()) for text in response.headers["Set-Cookie"]] == [4096, 4096]
+
+
+def test_set_cookie_copies_little() -> None:
+    """What a session or a login sets must find its place in the heap of a board that has served for days."""
+    if CPYTHON:
+        return
+    gc: "Any" = __import__("gc")
+    value = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" * 20
+    options: "dict[str, Any]" = {"path": "/", "domain": "a.example", "max_age": 5, "secure": True, "http_only": True, "same_site": "Lax"}
+    response = Response("foo")
+    response.set_cookie("a", "b", **options)  # what is loaded once
+    gc.collect()
+    before = gc.mem_alloc()
+    gc.disable()
+    response.set_cookie("session", value, **options)
+    used = gc.mem_alloc() - before
+    gc.enable()
+    assert used < 3 * len(value), used  # one copy, and what is small
+
+
+def test_redirects_keep_no_characters() -> None:
+    """MicroPython keeps every character that a loop over a str has seen, for ever: clients may know thousands."""
+    if CPYTHON:
+        return
+    gc: "Any" = __import__("gc")
+    Response.redirect("/")
+    gc.collect()
+    before = gc.mem_alloc()
+    for number in range(0x5E00, 0x5E00 + 1000):
+        response = Response.redirect("/" + bytes((0xE0 | number >> 12, 0x80 | number >> 6 & 63, 0x80 | number & 63)).decode())
+    gc.collect()
+    assert gc.mem_alloc() - before < 500, gc.mem_alloc() - before
+    assert response.headers["Location"] == "/%E6%87%A7"
+
+
 def test_set_cookie_messages() -> None:
     """Contract 4.6 MUST: the texts of the two errors."""
     response = Response("foo")

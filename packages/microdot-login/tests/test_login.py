@@ -165,6 +165,20 @@ async def test_next_stays_on_this_site() -> None:
         ("/<\"a|b^`{}>", "/%3C%22a%7Cb%5E%60%7B%7D%3E"),
     ):
         assert is_local(url)
+
+
+def test_urls_of_clients_leave_nothing_behind() -> None:
+    """MicroPython keeps every character that a loop over a str has seen, for ever: clients may know thousands."""
+    gc: "Any" = __import__("gc")
+    if not hasattr(gc, "mem_alloc"):
+        return
+    is_local("/")
+    gc.collect()
+    before = gc.mem_alloc()
+    for number in range(0x4E00, 0x4E00 + 1000):
+        assert is_local("/" + bytes((0xE0 | number >> 12, 0x80 | number >> 6 & 63, 0x80 | number & 63)).decode())
+    gc.collect()
+    assert gc.mem_alloc() - before < 500
         encoded = "".join(["%%%02x" % c for c in url.encode()])
         response = await client.post("/login?next=" + encoded, body={"user": "ann"})
         assert response.headers["Location"] == location

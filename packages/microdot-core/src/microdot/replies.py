@@ -31,26 +31,26 @@ def set_cookie(
         raise ValueError("invalid cookie name: %r is no token" % cookie)
     if ";" in value:
         raise ValueError("invalid cookie value")
-    text = cookie + "=" + value
+    parts = [cookie, "=", value]  # joined once: no other copy of a long value is made
     for name, attribute in (("Path", path), ("Domain", domain), ("Expires", expires)):
         if attribute:
             if ";" in attribute:
                 raise ValueError("invalid cookie: ';' in " + name)
-            text += "; %s=%s" % (name, attribute)
+            parts.append("; %s=%s" % (name, attribute))
     if max_age is not None:
-        text += "; Max-Age=%d" % max_age
+        parts.append("; Max-Age=%d" % max_age)
     if secure:
-        text += "; Secure"
+        parts.append("; Secure")
     if http_only:
-        text += "; HttpOnly"
+        parts.append("; HttpOnly")
     if partitioned:
-        text += "; Partitioned"
+        parts.append("; Partitioned")
     if same_site:
         if same_site.lower() not in ("strict", "lax", "none"):
             raise ValueError("invalid cookie: same_site is Strict, Lax or None")
         if same_site.lower() == "none" and not secure:
             raise ValueError("invalid cookie: same_site None needs secure")
-        text += "; SameSite=" + same_site
+        parts.append("; SameSite=" + same_site)
     # What browsers drop without a word is said here (RFC 6265bis 4.1.3, 5.7).
     if cookie[:2] == "__":
         prefix = cookie.lower()
@@ -58,9 +58,12 @@ def set_cookie(
             raise ValueError("invalid cookie: __Host- needs secure, path='/' and no domain")
         if prefix[:9] == "__secure-" and not secure:
             raise ValueError("invalid cookie: __Secure- needs secure")
-    if len(text) > 4096:
+    text = "".join(parts)
+    # Bytes, not characters: so many count, and boards keep every character that they have looked at for ever.
+    data = text.encode()
+    if len(data) > 4096:
         raise ValueError("invalid cookie: longer than the 4096 bytes that browsers keep")
-    if min(text) < " ":  # control characters
+    if min(data) < 32:  # control characters
         raise ValueError("invalid cookie")
     headers = response.headers
     if "Set-Cookie" in headers:
@@ -83,10 +86,10 @@ def ascii_url(location: str) -> str:
         ValueError: it has a control character.
     """
     out = []
-    for char in location:
-        if char < " " or char == "\x7f":
+    for c in location.encode():  # bytes: boards keep every character that they have looked at for ever
+        if c < 32 or c == 127:
             raise ValueError("invalid redirect URL")
-        out.append(char if " " < char < "\x7f" else "".join(["%%%02X" % c for c in char.encode()]))
+        out.append(chr(c) if 32 < c < 127 else "%%%02X" % c)
     return "".join(out)
 
 

@@ -25,8 +25,8 @@ def is_local(url: str) -> bool:
         url: what a client sent, decoded.
     """
     # The URL standard (4.4) removes tabs and line ends, takes \ for /, and two slashes for the beginning of a host.
-    for c in url:
-        if c < " " or c in "\\\x7f":
+    for c in url.encode():  # bytes: boards keep every character that they have looked at for ever
+        if c < 32 or c in b"\\\x7f":
             return False
     return url[:1] == "/" and url[1:2] != "/"
 
