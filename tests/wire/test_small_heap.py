@@ -94,3 +94,71 @@ def test_l16_large_heads_on_a_small_heap(launch: Launch) -> None:
     for _ in range(10):
         assert server.get("/text").text == "hello"
     assert server.alive, server.output()
+
+
+def test_32_bit_options_load_nothing_for_good(launch: Launch) -> None:
+    """A stranger's OPTIONS, 404 or bad request leaves no module behind."""
+    server = launch("micropython32", "scarce.py", heap="100k")
+    with server.connect() as client:
+        assert client.get("/modules").status == 200
+    before = set(server.get("/modules").text.split())
+    with server.connect() as client:
+        client.send(request("OPTIONS", "/text", "Connection: close"))
+        assert client.answer().value("allow") == "GET, HEAD, OPTIONS"
+    assert server.get("/nowhere").status == 404
+    # An answer with a header of its own needs these two, as many of a program's do.
+    assert set(server.get("/modules").text.split()) <= before | {"microdot.headers", "microdot.outgoing"}
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_32_bit_a_socket_that_cannot_be_registered(launch: Launch, number: int) -> None:
+    """asyncio keeps the entry of a socket for which the poller had no room; it must not be deaf to it from then on."""
+    server = launch("micropython32", "scarce.py", heap="100k")
+    for _ in range(2):
+        assert server.get(f"/deaf?n={number}").text == "deaf"
+        for _ in range(4):
+            try:
+                server.get("/text")
+            except (OSError, AssertionError):
+                pass  # that one was not served
+        for _ in range(3):
+            assert server.get("/text").text == "hello"
+
+
+def test_32_bit_a_full_heap_costs_no_place(launch: Launch) -> None:
+    """Whatever fails for want of heap, the connection ends, its place is free, and the server goes on."""
+    server = launch("micropython32", "scarce.py", heap="44k")
+    messages = [
+        request("GET", "/nowhere"),
+        request("OPTIONS", "/text"),
+        request("POST", "/echo", "Content-Length: 3000", body=b"x" * 3000),
+        request("POST", "/echo", "Transfer-Encoding: chunked", body=b"c8\r\n" + b"x" * 200 + b"\r\n0\r\n\r\n"),
+        request("POST", "/echo", "Transfer-Encoding: chunked", body=b"zz\r\n"),
+        request("GET", "/big"),
+        request("GET", "/item/12?q=%41"),
+        b"GE(T / HTTP/1.1\r\n\r\n",
+        request("GET", "/text"),
+    ]
+    for turn in range(12):
+        with ExitStack() as stack:
+            for i in range(8):
+                client = stack.enter_context(socket.socket())
+                client.settimeout(2)
+                try:
+                    client.connect(("127.0.0.1", server.port))
+                    client.sendall(messages[(turn + i) % len(messages)] + messages[(turn * 5 + i * 2) % len(messages)])
+                except OSError:
+                    pass  # refused in the middle of it
+            time.sleep(0.1)
+        assert server.alive, server.output()
+    assert wait_until(lambda: served(server), 8), server.output()[-2000:]
+    for _ in range(10):
+        assert served(server)
+
+
+def served(server: Server) -> bool:
+    """Whether a plain request is answered."""
+    try:
+        return server.get("/text").text == "hello"
+    except (OSError, AssertionError):
+        return False

@@ -256,6 +256,7 @@ class Link(asyncio.Protocol):
     server: "Server"
     transport: asyncio.Transport
     expires = 0
+    since = 0
     _reader: "asyncio.Future[bool] | None" = None
     _writer: "asyncio.Future[None] | None" = None
     _read_paused = False
@@ -514,6 +515,7 @@ class Link(asyncio.Protocol):
         """Send what is left, then close; the sweeper aborts it when the peer does not take that."""
         self._flush()
         self._closed = True
+        self.since = 0
         if self.gone:
             self.server.connections.discard(self)
             self.transport.close()  # CPython 3.10 takes a TLS transport for open until it is told

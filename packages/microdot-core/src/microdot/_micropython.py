@@ -123,15 +123,25 @@ class Link:
 
     def close(self) -> None:
         """Close the socket; everything was written."""
-        self.eof = True
+        self.server.connections.discard(self)
         self.sock.close()
         if self.server.ssl:
             self.raw.close()  # the other one has only ended the session
-        self.server.connections.discard(self)
-        while _MPY and seldom:
-            name = seldom.pop()
-            del sys.modules[name]
-            delattr(sys.modules["microdot"], name[9:])
+        try:
+            _forget(self.sock)
+            self.eof = True
+            while _MPY and seldom:
+                name = seldom.pop()
+                del sys.modules[name]
+                delattr(sys.modules["microdot"], name[9:])
+        except Exception:  # no heap, not even for an attribute: the place is free all the same
+            pass
+
+
+def _forget(sock: "Any") -> None:
+    # asyncio notes who waits before it has room to ask the system; failing at that, it would refuse this socket ever after.
+    if id(sock) in core._io_queue.map:
+        core._io_queue._dequeue(sock)
 
 
 def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
@@ -178,6 +188,7 @@ def _accept(server: "Server", link: "Any", listener: "Any") -> "Generator[None, 
                 sock.close()
                 raise
         except Exception:  # a peer that left at once, no descriptor, no heap: later it may work
+            _forget(listener)
             yield from sleep_ms(50)
 
 

@@ -23,8 +23,10 @@ def find_else(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]
         if found is not None:
             return found
     if method == "OPTIONS":
-        if app.options_handler:
-            return options_route(app, request), {}
+        # The default one is not asked for by its name: compat.py has it, and a board would carry that from then on.
+        own = "options_handler" in app.__dict__ or hasattr(type(app), "options_handler")
+        if not own or app.options_handler:
+            return options_route(app, request, own), {}
         found = app.find(request.path, method)
         if found is not None:
             return found
@@ -60,14 +62,14 @@ def allowed(routes: "list[Route]") -> str:
     return ", ".join(methods)
 
 
-def options_route(app: "Microdot", request: "Request") -> Route:
-    """Make a route that answers OPTIONS for the path of a request."""
+def options_route(app: "Microdot", request: "Request", own: bool) -> Route:
+    """Make a route that answers OPTIONS for the path of a request, by the handler of the program or by the default."""
+    routes = matching(app, request.path)
 
     async def answer(request: "Request") -> Response:
-        return Response(b"", 200, app.options_handler(request))  # type: ignore[misc]
+        return Response(b"", 200, app.options_handler(request) if own else {"Allow": allowed(routes)})  # type: ignore[misc]
 
     route = Route("", answer, ("OPTIONS",))
-    routes = matching(app, request.path)
     if routes:
         route.subapp = routes[0].subapp
         route.local_apps = routes[0].local_apps

@@ -155,8 +155,8 @@ def make_room(server: "Server") -> "bool | None":
     if oldest is None:
         return False
     if server.tick - oldest.since >= _GRACE:
+        oldest.expire(OSError(104, ""))  # first: it may fail for want of heap, and without `since` nobody would try again
         oldest.since = 0
-        oldest.expire(OSError(104, ""))
     return None
 
 

@@ -64,7 +64,10 @@ class Server:
                 return port.in_background(self)
             while not self.stopping:
                 await port.sleep_ms(_TICK)
-                self.sweep()
+                try:
+                    self.sweep()
+                except Exception:  # no heap for the list of connections: at the next tick there may be
+                    pass
         finally:
             # Also when this task is cancelled, running requests are let finish.
             if start_serving or not self.sockets:
@@ -159,11 +162,13 @@ class Connection(port.Link):
                     await port.sleep_ms(0)
         except Exception as exc:  # MemoryError among them
             if not isinstance(exc, OSError) or exc.errno not in port.GONE:
-                from .rare import fail
+                try:
+                    from .rare import fail
 
-                await fail(self, exc)
+                    await fail(self, exc)
+                except Exception:  # the client has gone, or there is no heap to say so
+                    pass
         finally:
-            self.since = self.expires = 0
             self.close()
 
     async def _answer(self, end: int) -> bool:
