@@ -217,6 +217,11 @@ class Microdot:
             ValueError: the pattern is malformed.
         """
 
+        if methods:
+            # Requests may have bodies then. A board loads the module now, while its heap is still in one piece; in an
+            # application without such routes only strangers ask for it, and it does not stay.
+            import microdot.body
+
         def decorated(f: "F") -> "F":
             self.add_route(Route(url_pattern, f, [m.upper() for m in methods] if methods else ("GET",)))
             return f
@@ -274,6 +279,7 @@ class Microdot:
                     await load(request)
                 found = self.find(request.path, request.method)
                 if found is None or request.method == "OPTIONS":
+                    _port.collect()
                     from .errors import find_else
 
                     found = find_else(self, request)
@@ -291,6 +297,7 @@ class Microdot:
             response.is_head = request.method == "HEAD"
             return response
         except Exception as exc:
+            _port.collect()  # what is loaded in pieces finds places between others only when these are known
             from .errors import fail
 
             return await fail(self, request, exc)

@@ -140,3 +140,6 @@ def parse_json(request: "Request") -> "Any":
         except (ValueError, RuntimeError):  # too deep is a RecursionError, which is a RuntimeError
             raise BadRequest("Malformed JSON")
     return None
+
+
+port.seldom.append(__name__)

@@ -163,6 +163,7 @@ class Connection(port.Link):
         except Exception as exc:  # MemoryError among them
             if not isinstance(exc, OSError) or exc.errno not in port.GONE:
                 try:
+                    port.collect()
                     from .rare import fail
 
                     await fail(self, exc)
