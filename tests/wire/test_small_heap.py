@@ -110,6 +110,14 @@ def test_32_bit_options_load_nothing_for_good(launch: Launch) -> None:
     assert set(server.get("/modules").text.split()) <= before | {"microdot.headers", "microdot.outgoing"}
 
 
+def test_32_bit_what_the_program_loaded_stays(launch: Launch) -> None:
+    """Only what strangers make it load is let go; an application with hooks would load errors.py for every 404."""
+    server = launch("micropython32", "scarce.py", "hooks", heap="100k")
+    for _ in range(2):
+        assert "microdot.errors" in server.get("/modules").text.split()
+        assert server.get("/nowhere").text == "not found"
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_32_bit_a_socket_that_cannot_be_registered(launch: Launch, number: int) -> None:
     """asyncio keeps the entry of a socket for which the poller had no room; it must not be deaf to it from then on."""

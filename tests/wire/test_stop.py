@@ -187,3 +187,32 @@ def test_start_serving_false(launch: Launch) -> None:
     assert exits(server, 8) == 0
     assert "serve_forever cancelled" in server.output()
     assert "Traceback" not in server.output()
+
+
+def test_run_again_after_ctrl_c(runtime: str, launch: Launch) -> None:
+    """At the prompt: Ctrl-C frees the port, lets a request finish and runs the hooks; then run() serves again."""
+    server = launch(runtime, "again.py")
+    ran = "start"
+    for number, what in ((signal.SIGINT, "stop interrupted start"), (0, "stop start"), (signal.SIGINT, "stop interrupted start")):
+        assert wait_until(server.accepts, 5), server.output()
+        assert server.get("/").text == ran
+        with server.connect() as client:
+            client.send(request("GET", "/slow"))
+            time.sleep(0.2)
+            if number:
+                server.process.send_signal(number)
+            else:
+                assert server.get("/shutdown").text == "bye"
+            assert client.answer().text == "slow"
+        assert wait_until(lambda: answers(server), 5), server.output()
+        ran += " " + what
+        assert server.get("/").text == ran
+    server.healthy()
+
+
+def answers(server: Server) -> bool:
+    """Whether somebody answers."""
+    try:
+        return server.get("/text").status == 200
+    except (OSError, AssertionError):
+        return False

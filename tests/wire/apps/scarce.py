@@ -1,4 +1,4 @@
-"""A small heap and a poller that may run out of it: `scarce.py PORT`. For MicroPython.
+"""A small heap and a poller that may run out of it: `scarce.py PORT [hooks]`. For MicroPython.
 
 `/modules` names what is loaded; after `/deaf?n=N` the next N sockets cannot be registered with the poller.
 """
@@ -69,6 +69,13 @@ async def big(request: "Request") -> bytes:
 @app.get("/item/<int:i>")
 async def item(request: "Request", i: int) -> "Any":
     return {"i": i, "q": request.args.get("q")}
+
+
+if "hooks" in sys.argv:
+
+    @app.errorhandler(404)
+    async def not_found(request: "Request") -> "Any":
+        return "not found", 404
 
 
 async def main() -> None:

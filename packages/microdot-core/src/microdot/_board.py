@@ -5,6 +5,8 @@ from asyncio import CancelledError, core, sleep_ms
 
 from micropython import const
 
+from ._micropython import forget
+
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -57,6 +59,9 @@ def flush(link: "Link") -> "Generator[None, None, None]":
         problem = link.expired or exc
         link.expired = None
         raise problem
+    except MemoryError:
+        forget(link.sock)
+        raise
     link.expires = 0
 
 

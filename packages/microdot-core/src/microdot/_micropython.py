@@ -87,6 +87,9 @@ class Link:
             problem = self.expired or exc
             self.expired = None
             raise problem
+        except MemoryError:
+            forget(self.sock)  # before the loop polls again
+            raise
         return False
 
     def take_in(self) -> bool:
@@ -128,7 +131,7 @@ class Link:
         if self.server.ssl:
             self.raw.close()  # the other one has only ended the session
         try:
-            _forget(self.sock)
+            forget(self.sock)
             self.eof = True
             while _MPY and seldom:
                 name = seldom.pop()
@@ -138,8 +141,12 @@ class Link:
             pass
 
 
-def _forget(sock: "Any") -> None:
-    # asyncio notes who waits before it has room to ask the system; failing at that, it would refuse this socket ever after.
+def forget(sock: "Any") -> None:
+    """Take back a wait for a socket that failed for want of heap.
+
+    asyncio notes who waits before it has room to ask the system, and would refuse this socket ever after; and the poller
+    keeps an empty entry, on which it crashes the next time that it is asked.
+    """
     if id(sock) in core._io_queue.map:
         core._io_queue._dequeue(sock)
 
@@ -157,6 +164,7 @@ def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
 
 async def listen(server: "Server", link: "Any", host: str, port: int, start_serving: bool) -> "Any":
     """Bind, and accept in a task, `server.accepting`; returns the listening socket."""
+    seldom.clear()
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(socket.getaddrinfo(host, port)[0][-1])
@@ -188,13 +196,23 @@ def _accept(server: "Server", link: "Any", listener: "Any") -> "Generator[None, 
                 sock.close()
                 raise
         except Exception:  # a peer that left at once, no descriptor, no heap: later it may work
-            _forget(listener)
+            forget(listener)
             yield from sleep_ms(50)
 
 
 def run(main: "Any", app: "Any") -> None:
     """Run the coroutine `main` in a new loop: what an earlier run left behind is forgotten."""
-    seldom.clear()
     collect()  # what compiling the program left would lie between what serving keeps
     core.new_event_loop()
-    core.run_until_complete(create_task(main))
+    task = create_task(main)
+    try:
+        core.run_until_complete(task)
+    except KeyboardInterrupt:
+        # The port becomes free, requests finish and `stop` hooks run: at the prompt this may be called again.
+        core.cur_task = None  # whoever it was, nobody runs now
+        task.cancel()
+        try:
+            core.run_until_complete(task)
+        except CancelledError:
+            pass
+        raise
