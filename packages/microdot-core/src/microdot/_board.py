@@ -1,6 +1,5 @@
 """What boards do their own way, and seldom: plain functions as handlers, slow readers, TLS, a full house."""
 
-import sys
 from asyncio import CancelledError, core, sleep_ms
 
 from micropython import const
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     from ._micropython import Link
     from .server import Server
-
-print_exception = sys.print_exception
 
 
 def iscoroutine(obj: object) -> bool:

@@ -25,6 +25,8 @@ REASONS = {200: b"OK"}  # nothing reads the phrase of a status (RFC 9112 4), so 
 # Errors that only mean that the client has gone.
 GONE = (9, 32, 54, 103, 104, 107, 110, 113, 128)
 
+print_exception = sys.print_exception
+
 # Modules that were loaded for something that seldom happens. They are let go when the connection ends, so that strangers
 # cannot fill the heap with them; what the program loaded before it served stays.
 seldom: "list[str]" = []
