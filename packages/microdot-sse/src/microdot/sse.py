@@ -5,7 +5,7 @@ event is asked for: never for HEAD, where the server asks for nothing. Events th
 """
 
 import json
-from asyncio import CancelledError, Event, create_task, sleep
+from asyncio import Event, create_task, sleep
 
 from .http import const
 from .wire import field
@@ -38,23 +38,19 @@ class SSE:
     max_queue = 32
     #: What then: "wait" in `send()`; drop the "oldest"; keep the "latest" only; "close" the stream, and the browser reconnects.
     policy = "wait"
-    #: Seconds of silence after which a comment is sent, so that proxies keep the connection and a dead one shows; 0: never.
+    #: Seconds after which a comment is sent, so that proxies keep the connection and a dead one shows; 0: never.
     heartbeat: float = 15
 
     last_event_id: "str | None" = None
     closed = False
     _call: "Any" = None  # the handler and its arguments
-    _task: "Any" = None
-    _beat: "Any" = None
-    _error: "BaseException | None" = None
-    _quiet = False  # nothing was sent since the last heartbeat
+    _tasks: "Any" = ()
+    _error: "type[BaseException] | BaseException" = StopAsyncIteration  # how the stream ends
 
-    def __init__(self, **settings: "Any") -> None:
+    def __init__(self) -> None:
         # Set when something has come into the queue, and when room has come: nobody waits for both.
         self.event = Event()
         self.queue: "list[bytes]" = []
-        for name in settings:
-            setattr(self, name, settings[name])
 
     async def send(
         self,
@@ -86,18 +82,15 @@ class SSE:
         if not comment:
             mark = b"data: "
             if retry is not None:
-                head = "retry: %d\n" % int(retry * 1000)
+                head = "retry: %d\n" % (retry * 1000)
             for name, value in (("event: ", event or None), ("id: ", event_id)):
                 if value is not None:
                     value = str(value)
                     if "\n" in value or "\r" in value or "\0" in value:
-                        raise ValueError("sse: a line end in " + name)
+                        raise ValueError("a line end in " + name)
                     head += name + value + "\n"
         # 9.2.5: CR, LF and both together end a line.
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if b"\n" in data:
-            data = data.replace(b"\n", b"\n" + mark)
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\n" + mark)
         queue = self.queue
         while len(queue) >= self.max_queue and not self.closed:
             if self.policy == "wait":
@@ -108,13 +101,10 @@ class SSE:
             else:
                 queue.clear()
                 if self.policy == "close":
-                    from asyncio import current_task
-
                     self._error = OSError(104)  # so that the connection is closed and does not end well
-                    if current_task() is self._task:
-                        self._end()
-                        raise CancelledError
-                    await self.aclose()
+                    # By another task, because it may be the handler that sends, and none can cancel itself.
+                    create_task(self.aclose())
+                    await sleep(0)
         if not self.closed:
             queue.append(head.encode() + mark + data + b"\n\n")
             self.event.set()
@@ -123,54 +113,41 @@ class SSE:
         f, request, args, kwargs = self._call
         try:
             await f(request, self, *args, **kwargs)
-        except CancelledError:
-            pass
         except Exception as exc:
             self._error = exc
-        self._end()
+        finally:
+            self.closed = True
+            self.event.set()
 
-    def _end(self) -> None:
-        self.closed = True
-        if self._beat:
-            self._beat.cancel()
-            self._beat = None
-        self.event.set()
-
-    async def _keep(self) -> None:
-        while True:
+    async def _beat(self) -> None:
+        while self.heartbeat:
             await sleep(self.heartbeat)
-            if self._quiet and not self.queue:
+            if not self.queue:
                 self.queue.append(b":\n\n")
                 self.event.set()
-            self._quiet = True
 
     def __aiter__(self) -> "SSE":
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._task:
-            self._task = create_task(self._run())
-            if self.heartbeat:
-                self._beat = create_task(self._keep())
+        if not self._tasks:
+            self._tasks = create_task(self._run()), create_task(self._beat())
         queue = self.queue
         while not queue:
             if self.closed:
-                error = self._error
-                self._error = None
-                raise error or StopAsyncIteration
+                raise self._error
             self.event.clear()
             await self.event.wait()
         data = b"".join(queue)
         queue.clear()
-        self._quiet = False
         self.event.set()
         return data
 
     async def aclose(self) -> None:
-        """End the stream: the client has gone, and the handler is cancelled."""
-        self._end()
-        if self._task:
-            self._task.cancel()
+        """End the stream; hosts call it at its end and when the client has gone, and the handler is cancelled."""
+        self.closed = True
+        for task in self._tasks:
+            task.cancel()
 
 
 def sse_response(
@@ -184,12 +161,9 @@ def sse_response(
         args: more arguments for it.
         kwargs: and by name.
     """
-    return _respond(SSE(), event_function, request, args, kwargs)
-
-
-def _respond(sse: SSE, *call: "Any") -> "tuple[SSE, int, dict[str, str]]":
-    sse._call = call
-    sse.last_event_id = field(call[1], "Last-Event-ID") or None
+    sse = SSE()
+    sse._call = event_function, request, args, kwargs
+    sse.last_event_id = field(request, "Last-Event-ID") or None
     return sse, 200, {"Content-Type": "text/event-stream"}
 
 
@@ -213,7 +187,7 @@ def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Calla
         ValueError: there is no such policy.
     """
     if settings.get("policy", "wait") not in ("wait", "oldest", "latest", "close"):
-        raise ValueError("sse: no such policy")
+        raise ValueError("policy")
     if not f:
         return lambda f: with_sse(f, **settings)
 
@@ -221,6 +195,9 @@ def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Calla
     async def wrapper(
         request: "Request", *args: "Any", _f: "Any" = f, _settings: "Any" = settings, **kwargs: "Any"
     ) -> "Any":
-        return _respond(SSE(**_settings), _f, request, args, kwargs)
+        response = sse_response(request, _f, *args, **kwargs)
+        for name in _settings:
+            setattr(response[0], name, _settings[name])
+        return response
 
     return wrapper if wraps is None else wraps(f)(wrapper)
