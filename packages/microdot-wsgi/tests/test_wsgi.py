@@ -555,7 +555,7 @@ def test_middleware() -> None:
 def test_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     """C24: the signal goes to the server, not to whatever leads the group of processes."""
     killed: list[Any] = []
-    monkeypatch.setattr("os.kill", lambda *arguments: killed.append(arguments))
+    monkeypatch.setattr("microdot.wsgi.os.kill", lambda *arguments: killed.append(arguments))
     Microdot().shutdown()
     assert killed == [(os.getpid(), signal.SIGTERM)]
 

@@ -15,6 +15,7 @@ docs/design.md describes one: it makes a request, awaits `app.dispatch()`, sends
 
 import asyncio
 import errno
+import os as os  # programs' tests look for the signal of `shutdown()` at `microdot.asgi.os.kill`
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
