@@ -180,7 +180,7 @@ async def test_replay() -> None:
     gone = bus.subscribe("t", after=ids[0])  # kept: 2, 3, 4, 5
     assert gone.lost == 1 and await take(gone, 4) == [2, 3, 4, 5]
     # An id of another process says nothing here.
-    assert PubSub(history=4)._life != bus._life
+    assert PubSub(history=4)._count != bus._count
     other = bus.subscribe("t", after="zzzzzz-4")
     assert other.lost == 1 and len(other.queue) == 4
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from typing import Any
 
-# Messages in a row that a subscriber may miss before it is taken for forgotten and closed: a loop that was left by an
+# Messages that a subscriber may miss without taking any before it is taken for forgotten and closed: a loop that was left by an
 # exception cannot say so on a board.
 _FORGOTTEN = const(256)
 
@@ -45,25 +45,22 @@ def matches(pattern: str, topic: str) -> bool:
     >>> matches("sensors/*/temperature", "sensors/kitchen/temperature"), matches("sensors/*", "alarm")
     (True, False)
     """
-    if "*" not in pattern:
-        return pattern == topic
     parts = pattern.split("*")
-    at = len(parts[0])
-    end = len(topic) - len(parts[-1])
-    if end < at or topic[:at] != parts[0] or topic[end:] != parts[-1]:
-        return False
-    for part in parts[1:-1]:
-        at = topic.find(part, at, end)
+    last = parts.pop()
+    if not (parts and topic.startswith(parts[0])):
+        return topic == pattern
+    for part in parts:
+        at = topic.find(part)
         if at < 0:
             return False
-        at += len(part)
-    return True
+        topic = topic[at + len(part) :]
+    return topic.endswith(last)
 
 
 class Subscription:
     """An async iterator over messages. `PubSub.subscribe()` makes it.
 
-    It ends its subscription when the task that waits for a message is cancelled, and with `close()` or `async with`.
+    It ends its subscription when the task that waits for a message is cancelled, and with `close()`.
 
     Attributes:
         lost: how many messages this subscriber did not get; a gap of unknown size counts as one.
@@ -72,10 +69,10 @@ class Subscription:
 
     lost = 0
     closed = False
-    _missed = 0  # in a row
+    _before = 0  # of them, when it took its last message
 
     def __init__(self, bus: "PubSub", topics: "Sequence[str]", policy: str, size: int) -> None:
-        self._bus = bus
+        self.bus = bus
         self.topics = topics
         self.policy = policy
         self.size = size
@@ -95,21 +92,14 @@ class Subscription:
         except BaseException:  # CancelledError above all
             self.close()
             raise
-        self._missed = 0
-        message = self.queue.pop(0)
+        self._before = self.lost
         self.event.set()
-        return message
-
-    async def __aenter__(self) -> "Subscription":
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.close()
+        return self.queue.pop(0)
 
     def close(self) -> None:
         """End the subscription; messages that came before can still be taken."""
         self.closed = True
-        self._bus.subscriptions.discard(self)
+        self.bus.subscriptions.discard(self)
         self.event.set()
 
     async def wait(self) -> None:
@@ -117,31 +107,40 @@ class Subscription:
         self.event.clear()
         await self.event.wait()
 
-    def wants(self, topic: str) -> bool:
-        """Tell whether a topic was subscribed to."""
-        for pattern in self.topics:
-            if matches(pattern, topic):
-                return True
-        return False
-
     def put(self, message: Message) -> bool:
-        """Add a message as the policy says; True when the publisher should wait."""
+        """Add a message, as the policy says, if its topic was subscribed to; True when the publisher should wait."""
+        for pattern in self.topics:
+            if matches(pattern, message.topic):
+                break
+        else:
+            return False
         queue = self.queue
         full = len(queue) >= self.size
         if full and self.policy != "wait":
-            self._missed += 1
             self.lost += 1
             if self.policy == "oldest":
                 queue.pop(0)
             else:
                 self.lost += len(queue) - 1
                 queue.clear()
-            if self.policy == "close" or self._missed > _FORGOTTEN:
+            if self.policy == "close" or self.lost - self._before > _FORGOTTEN:
                 self.close()
                 return False
         queue.append(message)
         self.event.set()
         return full
+
+    async def _feed(self, target: "Any") -> None:
+        stream = hasattr(target, "last_event_id")
+        try:
+            async for message in self:
+                data = message.data
+                if stream:
+                    await target.send(data, None, message.id)
+                else:
+                    await target.send(data if isinstance(data, (str, bytes)) else json.dumps(data))
+        finally:
+            self.close()
 
 
 class PubSub:
@@ -158,9 +157,8 @@ class PubSub:
         self.history = history
         self.subscriptions: "set[Subscription]" = set()
         self._kept: "list[Message]" = []
-        self._count = 0
         # An id of another life of this process must not be taken for one of this.
-        self._life = urandom(3).hex() + "-"
+        self._count = int.from_bytes(urandom(4), "big")
 
     async def publish(self, topic: str, data: "Any") -> str:
         """Publish a message; waits for nobody but subscribers whose policy is "wait".
@@ -173,7 +171,7 @@ class PubSub:
             the id of the message.
         """
         self._count += 1
-        message = Message(topic, data, self._life + str(self._count))
+        message = Message(topic, data, str(self._count))
         for subscription in self.deliver(message):
             while len(subscription.queue) > subscription.size and not subscription.closed:
                 await subscription.wait()
@@ -181,11 +179,14 @@ class PubSub:
 
     def deliver(self, message: Message) -> "list[Subscription]":
         """Give a message to its subscribers; return those that the publisher should wait for."""
-        if self.history:
-            if len(self._kept) >= self.history:
-                self._kept.pop(0)
-            self._kept.append(message)
-        return [one for one in list(self.subscriptions) if one.wants(message.topic) and one.put(message)]
+        self._kept.append(message)
+        if len(self._kept) > self.history:
+            self._kept.pop(0)
+        waiting = []
+        for one in list(self.subscriptions):
+            if one.put(message):
+                waiting.append(one)
+        return waiting
 
     def subscribe(
         self, topics: "str | Sequence[str]", policy: str = "oldest", size: int = 32, after: "str | None" = None
@@ -204,22 +205,25 @@ class PubSub:
             ValueError: there is no such policy.
         """
         if policy not in ("oldest", "latest", "close", "wait"):
-            raise ValueError("pubsub: no such policy")
+            raise ValueError("policy")
         subscription = Subscription(self, (topics,) if isinstance(topics, str) else topics, policy, size)
         if after is not None:
-            start = 0
-            for i in range(len(self._kept)):
-                if self._kept[i].id == after:
-                    start = i + 1
-            if after and not start:
+            missed = []
+            for message in self._kept:
+                missed.append(message)
+                if message.id == after:  # up to here it has seen them all
+                    missed = []
+                    after = ""
+            if after:
                 subscription.lost = 1
-            for message in self._kept[start:]:
-                if subscription.wants(message.topic):
-                    subscription.put(message)
+            for message in missed:
+                subscription.put(message)
         self.subscriptions.add(subscription)
         return subscription
 
-    def feed(self, target: "Any", topics: "str | Sequence[str]", **settings: "Any") -> "Coroutine[Any, Any, None]":
+    def feed(
+        self, target: "Any", topics: "str | Sequence[str]", after: "str | None" = None, **settings: "Any"
+    ) -> "Coroutine[Any, Any, None]":
         """Subscribe, and return a coroutine that sends every message to a WebSocket or an event stream until that ends.
 
             await bus.feed(sse, "sensors/*")
@@ -230,26 +234,14 @@ class PubSub:
 
         Args:
             target: a `WebSocket` or an `SSE`.
-            topics: as for `subscribe()`, and so are the settings. For an event stream `after` is where those begin who come
-                for the first time: `""` gives them all that is kept. Who comes back goes on where it was.
+            topics: as for `subscribe()`, and so are the settings.
+            after: the same; for an event stream it is where those begin who come for the first time: `""` gives them all
+                that is kept. Who comes back goes on where it was.
+            settings: `policy` and `size`.
 
         Raises:
             OSError: the WebSocket has ended.
         """
-        stream = hasattr(target, "last_event_id")
-        if stream:
-            settings["after"] = target.last_event_id or settings.get("after")
+        after = getattr(target, "last_event_id", None) or after
         # At once, not when the coroutine runs: what is published in between is not missed.
-        return _feed(self.subscribe(topics, **settings), target, stream)
-
-
-async def _feed(subscription: Subscription, target: "Any", stream: bool) -> None:
-    try:
-        async for message in subscription:
-            data = message.data
-            if stream:
-                await target.send(data, None, message.id)
-            else:
-                await target.send(data if isinstance(data, (str, bytes)) else json.dumps(data))
-    finally:
-        subscription.close()
+        return self.subscribe(topics, after=after, **settings)._feed(target)
