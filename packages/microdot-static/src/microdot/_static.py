@@ -132,6 +132,8 @@ class Static(static.Static):
         headers = response.headers
         body = response.body
         if not isinstance(body, FileIO):  # to a folder's own URL
+            if request.query_string:
+                headers["Location"] += "?" + request.query_string
             return response
         if headers["Content-Type"] == "application/octet-stream":
             headers["Content-Type"] = guess_type(path)[0] or "application/octet-stream"

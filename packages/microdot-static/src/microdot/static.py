@@ -118,7 +118,8 @@ class Static:
         else:
             raise OSError
         if stat[0] >> 12 == 4:
-            return Response.redirect(request.path + "/", 301)
+            # Relative, because a proxy or a host may have taken off what the path begins with (RFC 9110 10.2.2).
+            return Response.redirect("./" + request.path.split("/")[-1] + "/", 301)
         size = end = stat[6]
         modified = http_date(time.gmtime(stat[8]))
         tag = '"%s-%s%s"' % (stat[8], size, coding)
@@ -160,9 +161,8 @@ class Static:
             path, status, None, body, 31536000 if self.hashed in path else self.max_age, coding
         )
         headers = response.headers
-        kind = headers["Content-Type"]
-        if "text/" in kind:
-            headers["Content-Type"] = kind + "; charset=UTF-8"
+        if "text/" in headers["Content-Type"]:
+            headers["Content-Type"] += "; charset=UTF-8"
         headers["ETag"] = tag
         headers["Last-Modified"] = modified
         headers["Vary"] = "Accept-Encoding"
