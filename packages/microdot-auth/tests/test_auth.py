@@ -4,6 +4,7 @@ Portable: CPython and MicroPython.
 """
 
 import asyncio
+import sys
 from binascii import b2a_base64
 
 from microdot import Microdot, Request, Response
@@ -278,3 +279,23 @@ def test_limiter_forgives_no_more_than_there_was() -> None:
         limiter.attempt("a", -1)
     assert limiter.attempt("a") == limiter.attempt("a") == 0
     assert limiter.attempt("a") > 0
+
+
+def test_limiter_counts_in_whole_seconds() -> None:
+    # The floats of most boards have 24 bits: beside the seconds since 1970 or 2000, six more are nothing.
+    class Clock:
+        @staticmethod
+        def time() -> int:
+            return 850000000
+
+    passwords: "Any" = sys.modules["microdot.passwords"]
+    real = passwords.time
+    passwords.time = Clock
+    try:
+        for attempts, seconds, wait in ((10, 60, 7), (7, 60, 9), (100, 60, 2), (1, 60, 61)):
+            limiter = Limiter(attempts, seconds, slots=1)
+            assert [limiter.attempt("a") for _ in range(attempts)] == [0] * attempts, attempts
+            assert limiter.attempt("a") == wait, attempts
+            assert isinstance(limiter.until[0], int) and limiter.until[0] > Clock.time(), attempts
+    finally:
+        passwords.time = real

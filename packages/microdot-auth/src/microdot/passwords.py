@@ -10,65 +10,39 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 
-
-def _derive(method: str, password: bytes, salt: bytes) -> bytes:
-    name, _, rounds = method.rpartition(":")
-    if name != "pbkdf2:sha256":
-        raise ValueError("cannot check " + method)
-    # PBKDF2 (RFC 8018 5.2) with HMAC-SHA256 (RFC 2104), one block; the key's two pads are made once. Numbers, because boards
-    # have no faster way to XOR bytes.
-    key = int.from_bytes(sha256(password).digest() if len(password) > 64 else password, "little")
-    inner = (key ^ int.from_bytes(b"6" * 64, "little")).to_bytes(64, "little")
-    outer = (key ^ int.from_bytes(b"\\" * 64, "little")).to_bytes(64, "little")
-    salt += b"\0\0\0\1"
-    total = 0
-    for _ in range(int(rounds)):
-        salt = sha256(outer + sha256(inner + salt).digest()).digest()
-        total ^= int.from_bytes(salt, "little")
-    return total.to_bytes(32, "little")
-
-
-_METHOD = "pbkdf2:sha256:2000"
 try:  # scrypt and C's PBKDF2: CPython only
-    from ._passwords import METHOD as _METHOD, derive as _derive
+    from ._passwords import check_password as check_password, hash_password as hash_password
 except ImportError:
-    pass
 
+    def hash_password(password: str, rounds: int = 0, salt: str = "") -> str:
+        """Return a PBKDF2 hash; `_passwords.py`, which CPython has, says what the arguments are. By default 2000 rounds."""
+        rounds = rounds or 2000
+        salt = salt or os.urandom(8).hex()
+        # PBKDF2 (RFC 8018 5.2) with HMAC-SHA256 (RFC 2104), one block; the key's two pads are made once. Numbers, because
+        # boards have no faster way to XOR bytes: `(pad << 512) // 255` is the byte `pad` 64 times.
+        key = password.encode()
+        number = int.from_bytes(sha256(key).digest() if len(key) > 64 else key, "little")
+        pads = []
+        for pad in b"\x36\x5c":
+            pads.append((number ^ (pad << 512) // 255).to_bytes(64, "little"))
+        inner, outer = pads
+        block = salt.encode() + b"\0\0\0\1"
+        total = 0
+        for _ in range(rounds):
+            block = sha256(outer + sha256(inner + block).digest()).digest()
+            total ^= int.from_bytes(block, "little")
+        return "pbkdf2:sha256:%d$%s$%s" % (rounds, salt, total.to_bytes(32, "little").hex())
 
-def hash_password(password: str, rounds: int = 0) -> str:
-    """Return a hash of a password, in the format of Werkzeug: `method$salt$digest`.
+    def check_password(hashed: str, password: str) -> bool:
+        """Tell whether a password is the one that was hashed: whether it makes the same hash once more.
 
-    By default it is scrypt's on CPython (32 MB, as OWASP advises), PBKDF2's with 2000 rounds on a board. Both take some
-    tenths of a second: on CPython call it from a plain `def`, which runs in a thread.
+        Raises:
+            ValueError: it is no hash, or of another method: then there is no number of rounds where one is expected.
+        """
+        from .auth import same  # here: importing this module first would be too deep for the stacks of some boards
 
-    Args:
-        password: the password.
-        rounds: make a PBKDF2 hash of that many rounds, which boards can check.
-    """
-    method = "pbkdf2:sha256:%d" % rounds if rounds else _METHOD
-    salt = os.urandom(8).hex()
-    return "$".join((method, salt, _derive(method, password.encode(), salt.encode()).hex()))
-
-
-def check_password(hashed: str, password: str) -> bool:
-    """Tell whether a password is the one that was hashed.
-
-    Args:
-        hashed: what `hash_password()` returned, on a board or on CPython.
-        password: what somebody sent.
-
-    Raises:
-        ValueError: this runtime does not know the method; boards have no scrypt.
-
-    >>> check_password("pbkdf2:sha256:1$c2FsdA$" + 64 * "0", "apple")
-    False
-    >>> check_password(hash_password("apple", 2000), "apple")
-    True
-    """
-    from .auth import same
-
-    method, salt, digest = hashed.split("$")
-    return same(_derive(method, password.encode(), salt.encode()).hex(), digest)
+        method, salt, _ = hashed.split("$")
+        return same(hash_password(password, int(method.replace("pbkdf2:sha256:", "")), salt), hashed)
 
 
 class Limiter:
@@ -80,18 +54,19 @@ class Limiter:
     Args:
         attempts: how many may fail at once. More than six, when they come with every request: a browser asks on six
             connections at the same time.
-        seconds: the time in which that many are forgiven, one by one.
+        seconds: the time in which that many are forgiven, one by one; at least a second for each.
         slots: how many counters there are, 256 at most.
     """
 
     def __init__(self, attempts: int = 10, seconds: int = 60, slots: int = 32) -> None:
-        self.seconds = seconds
-        self.each = seconds / attempts
+        # Whole seconds: the floats of most boards have 24 bits, and cannot tell the times of one minute apart.
+        self.each = seconds // attempts or 1
+        self.seconds = attempts * self.each
         # When each slot's attempts will be forgiven.
-        self.until = [0.0] * slots
+        self.until: "list[float]" = [0] * slots
         self.salt = os.urandom(8)
 
-    def attempt(self, key: "Any", cost: float = 1) -> int:
+    def attempt(self, key: "Any", cost: int = 1) -> int:
         """Count an attempt, before it is made: many at once cannot slip through.
 
         Args:
