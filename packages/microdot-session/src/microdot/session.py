@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
     from . import Microdot, Request, Response
 
-    _Dict = dict[str, Any]
-else:
-    _Dict = dict
-
 
 def _same(a: bytes, b: bytes) -> bool:
     # The time it takes must not tell where the first difference is.
@@ -54,12 +50,13 @@ def _base64(data: bytes) -> bytes:
 
 def _mac(data: bytes, key: "str | bytes") -> bytes:
     # HMAC-SHA256 (RFC 2104), because boards have no `hmac`: the inner hash, then the outer one over its result. The key and
-    # the pads are numbers, because that is the shortest way to fill the key up and to XOR it.
+    # the pads are numbers, because that is the shortest way to fill the key up and to XOR it; `(pad << 512) // 255` is the
+    # byte `pad` 64 times.
     if isinstance(key, str):
         key = key.encode()
     number = int.from_bytes(sha256(key).digest() if len(key) > 64 else key, "little")
-    for pad in (b"\x36", b"\x5c"):
-        data = sha256((number ^ int.from_bytes(pad * 64, "little")).to_bytes(64, "little") + data).digest()
+    for pad in b"\x36\x5c":
+        data = sha256((number ^ (pad << 512) // 255).to_bytes(64, "little") + data).digest()
     return _base64(data)
 
 
@@ -72,7 +69,7 @@ def now() -> int:
     return int(time.time()) + (946684800 if time.localtime(0)[0] == 2000 else 0)
 
 
-class SessionDict(_Dict):
+class SessionDict(dict):  # type: ignore[type-arg]  # what it holds is JSON; boards have no dict[…]
     """What a browser's session holds. Changes are kept when `save()` is called.
 
     Attributes:
@@ -114,6 +111,8 @@ class Session:
     """
 
     secret_key: "Any" = None
+    max_age: "int | None" = None
+    cookie_options: "dict[str, Any]" = {"path": "/", "http_only": True, "same_site": "Lax"}
 
     def __init__(
         self,
@@ -122,16 +121,9 @@ class Session:
         cookie_options: "dict[str, Any] | None" = None,
         max_age: "int | None" = None,
     ) -> None:
-        self.cookie_options: "dict[str, Any]" = {"path": "/", "http_only": True, "same_site": "Lax"}
-        self.max_age = max_age
-        self.initialize(app, secret_key, cookie_options)
-
-    def initialize(
-        self, app: "Microdot | None", secret_key: "Any" = None, cookie_options: "dict[str, Any] | None" = None
-    ) -> None:
-        """Set up sessions for an application; what is given goes before what the constructor was given."""
         self.secret_key = secret_key or self.secret_key
-        self.cookie_options.update(cookie_options or {})
+        self.max_age = max_age or self.max_age
+        self.cookie_options = dict(self.cookie_options, **(cookie_options or {}))
         if __debug__ and secret_key:
             for key in self._keys(None):  # the weakest of them is enough to forge a session
                 if len(key.encode() if isinstance(key, str) else key) < 32:
@@ -141,7 +133,8 @@ class Session:
             app._session = self  # type: ignore[attr-defined]
             app.on("error", self._send)
 
-    setup = initialize
+    #: Set up sessions for an application, with the arguments of the class: what is given goes before what was given before.
+    initialize = setup = __init__
 
     def _keys(self, secret_key: "Any") -> "Any":
         keys = secret_key or self.secret_key
@@ -162,7 +155,7 @@ class Session:
             expires = data.pop("exp", 0)
             own = data.get("_")
             g._session = SessionDict(request, own if isinstance(own, dict) else data)
-            if g._session and self.max_age and expires < now() + self.max_age / 2:
+            if g._session and self.max_age and expires < now() + self.max_age // 2:
                 self.update(request, g._session)
         session: SessionDict = g._session
         return session
@@ -193,10 +186,9 @@ class Session:
         cookies = self.get(request).cookies
         if not cookies:
             request.after_request(self._send)
-        every = {"secure": request.scheme == "https"}
-        every.update(self.cookie_options)
-        every.update(options)
-        cookies[cookie] = value, every
+        options = dict(self.cookie_options, **options)
+        options.setdefault("secure", request.scheme == "https")
+        cookies[cookie] = value, options
 
     async def _send(self, request: "Request | None", response: "Response") -> None:
         # Runs behind all after hooks when one of them or the handler has saved something, and on every error response.
@@ -236,10 +228,9 @@ class Session:
         """
         for key in self._keys(secret_key):
             try:
-                head, body, mac = session.encode().split(b".")
-                if _same(_mac(head + b"." + body, key), mac):
-                    header = _parsed(head)
-                    data: "dict[str, Any]" = _parsed(body)
+                signed, _, mac = session.encode().rpartition(b".")
+                if _same(_mac(signed, key), mac):
+                    header, data = map(_parsed, signed.split(b"."))
                     # RFC 8725 3.1: the token does not choose its algorithm; RFC 7515 4.1.11: what is critical and
                     # unknown; RFC 7519 4.1.3: meant for somebody else.
                     if (
@@ -248,7 +239,7 @@ class Session:
                         and "aud" not in data
                         and data.get("nbf", 0) <= now() < data.get("exp", now() + 1)
                     ):
-                        return data
+                        return data  # type: ignore[no-any-return]
             except Exception:  # whatever is wrong with it, it is no session
                 pass
         return {}
