@@ -138,6 +138,12 @@ def test_environ_with_nothing_but_what_must_be() -> None:
     assert b"".join(app(environ, lambda status, headers: None)) == b'["/", null, ["1.2.3.4", 0], 0]'
 
 
+def test_white_space_around_values_does_not_belong_to_them() -> None:
+    """RFC 9110 5.5: some servers, uWSGI for one, leave it at the end of a value."""
+    app = app_of(lambda request: [request.headers["X-One"], request.content_type])
+    assert call(app, HTTP_X_ONE=" a b \t", CONTENT_TYPE="text/plain ").body == b'["a b", "text/plain"]'
+
+
 @pytest.mark.parametrize("length", ["", "0", None])
 def test_no_body(length: str | None) -> None:
     """C19: servers give an empty CONTENT_LENGTH when there is none."""

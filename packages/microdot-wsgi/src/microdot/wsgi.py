@@ -412,7 +412,7 @@ def _headers(environ: "Environ") -> NoCaseDict:
         else:
             continue
         # PEP 3333, "Unicode Issues": each character is a byte.
-        headers[name.replace("_", "-").title()] = decode(value.encode("latin-1"))
+        headers[name.replace("_", "-").title()] = decode(value.encode("latin-1").strip(b" \t"))
     return headers
 
 
