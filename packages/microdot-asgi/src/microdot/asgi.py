@@ -16,6 +16,7 @@ docs/design.md describes one: it makes a request, awaits `app.dispatch()`, sends
 import asyncio
 import errno
 import os as os  # programs' tests look for the signal of `shutdown()` at `microdot.asgi.os.kill`
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ from microdot import (
     send_file as send_file,
 )
 from microdot.headers import decode
-from microdot.hosting import Hosted, body_length, close_body, take_body, websocket_name
+from microdot.hosting import Hosted, WholeBody, body_length, close_body, plain_type, take_body, websocket_name
 from microdot.microdot import HTTPException, NoCaseDict, print_exception
 
 if TYPE_CHECKING:
@@ -72,18 +73,35 @@ class _Request(Request):
         if name == "headers":
             self.headers = headers = _headers(self.asgi_scope)
             return headers
+        if name == "sock":
+            self.sock = pair = self.connection.receive_event, self.connection.send_event
+            return pair
         return super().__getattr__(name)
+
+
+@lru_cache(maxsize=256)
+def _spelling(name: bytes) -> "tuple[str, str]":
+    """Return the name of a header in lower case and as it is usually written: clients send the same few again and again."""
+    text = name.decode("latin-1")
+    return text.lower(), text.title()
 
 
 def _headers(scope: "Scope") -> NoCaseDict:
     """Make the headers of a request; repeated ones are joined (RFC 9110 5.3; cookies, which HTTP/2 splits, RFC 9113 8.2.3)."""
     headers = NoCaseDict()
+    keymap = headers.keymap
+    fields: "dict[str, str]" = {}
     for raw_name, raw_value in scope.get("headers") or ():
-        name = raw_name.decode("latin-1").title()
-        value = decode(raw_value.strip(b" \t"))  # RFC 9110 5.5; one of uvicorn's parsers leaves it
-        if name in headers:
-            value = headers[name] + ("; " if name == "Cookie" else ", ") + value
-        headers[name] = value
+        lower, name = _spelling(raw_name)
+        try:
+            value = raw_value.strip(b" \t").decode()  # RFC 9110 5.5; one of uvicorn's parsers leaves it
+        except ValueError:
+            value = decode(raw_value.strip(b" \t"))
+        if lower in keymap:
+            value = fields[name] + ("; " if name == "Cookie" else ", ") + value
+        keymap[lower] = name
+        fields[name] = value
+    dict.update(headers, fields)  # the names have their spelling: nothing else is to be looked up
     if scope["type"] == "websocket":
         for name in _HANDSHAKE:
             headers.setdefault(name, _HANDSHAKE[name])
@@ -99,6 +117,8 @@ def _target(scope: "Scope") -> str:
     """
     raw = scope.get("raw_path")
     root = scope.get("root_path")
+    if raw and not root:
+        return _text(raw, scope.get("query_string") or b"")
     path = None
     if root:
         root = root.rstrip("/")
@@ -107,11 +127,15 @@ def _target(scope: "Scope") -> str:
             path = path[len(root) :]
             start = quote(root, safe=_PATH_CHARACTERS).encode()
             raw = raw[len(start) :] if raw and (raw == start or raw.startswith(start + b"/")) else None
-    if raw:
-        target = decode(raw.partition(b"?")[0])  # some servers count the query as a part of it
-    else:
-        target = quote(scope["path"] if path is None else path, safe=_PATH_CHARACTERS) or "/"
-    query = scope.get("query_string")
+    if not raw:
+        raw = quote(scope["path"] if path is None else path, safe=_PATH_CHARACTERS).encode() or b"/"
+    return _text(raw, scope.get("query_string") or b"")
+
+
+@lru_cache(maxsize=256)
+def _text(path: bytes, query: bytes) -> str:
+    """Return path and query as a str: clients ask for the same ones again and again."""
+    target = decode(path.partition(b"?")[0])  # some servers count the query as a part of it
     return f"{target}?{decode(query)}" if query else target
 
 
@@ -173,6 +197,27 @@ class _Connection:
         elif event["type"] == "http.request":
             self._buffer += event.get("body") or b""
             self.ended = not event.get("more_body")
+
+    async def take_whole(self, length: bytes, limit: int) -> "bytes | None":
+        """Return a body that comes in one message, as short ones do; None: what has come of it is for `read()`.
+
+        Args:
+            length: its declared length, as it was sent.
+            limit: the most bytes that are accepted.
+        """
+        if length == b"0":
+            return b""
+        if not length.isdigit() or len(length) > 15 or int(length) > limit:
+            return None
+        try:
+            await self._take()
+        except HTTPException:
+            return None  # and so will `read()` say
+        data = self._buffer
+        if not self.ended or len(data) != int(length):
+            return None
+        self._buffer = b""
+        return data
 
     async def watch(self, task: "asyncio.Task[Any]") -> None:
         """Cancel a task when the client goes."""
@@ -314,10 +359,6 @@ def _lines(name: str, value: Any) -> "list[tuple[bytes, bytes]]":
     return lines
 
 
-# The headers of responses that have none of their own, by what `Response.head()` makes of them.
-_plain: "dict[bytes, list[tuple[bytes, bytes]]]" = {}
-
-
 def _plain_start(response: Response) -> "dict[str, Any] | None":
     """Make the first message of the most usual responses: bytes, and no headers but the type; None for others.
 
@@ -327,21 +368,13 @@ def _plain_start(response: Response) -> "dict[str, Any] | None":
     status = response.status_code
     if type(body) is not bytes or response.is_head or status < 200 or status == 204 or status == 304:
         return None
-    try:
-        head = response.head(1, "")
-    except ValueError:
+    kind = plain_type(response)
+    if kind is None:
         return None
-    fields = _plain.get(head)
-    if fields is None:
-        lines = head.split(b"\r\n")
-        if len(lines) != 4 or len(_plain) > 100:  # status, type, and the two ends
-            return None
-        name, _, value = lines[1].partition(b": ")
-        fields = _plain[head] = [(name.lower(), value)]
     return {
         "type": "http.response.start",
         "status": status,
-        "headers": [*fields, (b"content-length", b"%d" % len(body))],
+        "headers": [(b"content-type", kind), (b"content-length", b"%d" % len(body))],
     }
 
 
@@ -407,11 +440,13 @@ class Microdot(Hosted):
         scheme = scope.get("scheme", "http")
         connection: _Connection
         body: "_Connection | None" = None
+        length: "bytes | None" = None
         if kind == "http":
             connection = _Connection(scope, receive, send)
             fields = dict(scope.get("headers") or ())
+            length = fields.get(b"content-length")
             # RFC 9113 8.1: from HTTP/2 on a body needs no header that tells of it.
-            if b"content-length" in fields or b"transfer-encoding" in fields or version[:1] != "1":
+            if length is not None or b"transfer-encoding" in fields or version[:1] != "1":
                 body = connection
         elif kind == "websocket":
             connection = _Socket(scope, receive, send)
@@ -422,18 +457,15 @@ class Microdot(Hosted):
             return
         if not self._ready:
             await self.get_ready()
-        client = scope.get("client")
-        request = _Request(
-            self,
-            client if client is None else tuple(client),
-            scope.get("method", "GET"),
-            _target(scope),
-            "HTTP/" + version,
-            None,
-        )
+        # What was left out is made when it is asked for: the address by `connection.info()`.
+        request = _Request(self, None, scope.get("method", "GET"), _target(scope), "HTTP/" + version, None)
         if body is not None:
             request.pending = body
-        request.sock = receive, send
+            # `admit` hooks may answer before the body comes, and before the client is told to go on and send it.
+            if length is not None and "hooks" not in self.__dict__:
+                whole = await body.take_whole(length, request.max_content_length)
+                if whole is not None:
+                    request.pending = WholeBody(whole)
         request.scheme = scheme
         request.asgi_scope = scope
         request.connection = connection

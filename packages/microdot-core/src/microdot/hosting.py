@@ -88,6 +88,38 @@ def server_process() -> int:
     return os.getpid()
 
 
+class WholeBody:
+    """A request body that has come whole before the request is dispatched; make it `request.pending`.
+
+    It is then loaded as one on the native server is whose bytes are there already, and held to the same limits.
+
+    Args:
+        data: the body; its length is the declared one.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.buffer = data
+        self.left = len(data)
+
+
+_types: dict[str, bytes] = {}
+
+
+def plain_type(response: Response) -> bytes | None:
+    """Return the Content-Type of a response that has neither headers nor a reason of its own; None for another one."""
+    if response._headers is not None or response.reason is not None:
+        return None
+    key = response._type or response.default_content_type
+    kind = _types.get(key)
+    if kind is None:
+        kind = response.content_type().encode()
+        if not _port.is_text(kind):
+            return None
+        if len(_types) < 100:
+            _types[key] = kind
+    return kind
+
+
 def take_body(response: Response) -> AsyncIterator[Any] | None:
     """Make bytes of a body that can be, and return the iterator over another one, which `close_body()` must see at the end."""
     body = response.body
