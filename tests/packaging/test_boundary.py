@@ -30,7 +30,7 @@ REQUEST_ATTRIBUTES = {"max_content_length", "max_body_length", "timeout", "form"
 
 MORE_REQUEST_ATTRIBUTES = {
     # They make the requests.
-    "microdot-asgi": {"connection", "pending", "scheme", "sock"},
+    "microdot-asgi": {"connection", "pending", "scheme"},
     "microdot-test-client": {"connection"},
     "microdot-wsgi": {"connection", "pending", "scheme"},
 }
@@ -41,7 +41,7 @@ SUBCLASSES = {
     ("microdot-asgi", "Hosted"): {"__init__", "prepare"},
     ("microdot-wsgi", "Hosted"): {"__init__", "prepare"},
     # Requests with attributes that only this host has, made when they are asked for.
-    ("microdot-asgi", "Request"): {"__getattr__", "headers"},
+    ("microdot-asgi", "Request"): {"__getattr__", "headers", "sock"},
     ("microdot-wsgi", "Request"): {"__getattr__", "sock"},
 }
 """(package, class of the core) → what its subclass may define again."""
