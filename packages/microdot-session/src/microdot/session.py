@@ -157,15 +157,13 @@ class Session:
             g._session = SessionDict(request, own if isinstance(own, dict) else data)
             if g._session and self.max_age and expires < now() + self.max_age // 2:
                 self.update(request, g._session)
-        session: SessionDict = g._session
-        return session
+        return g._session  # type: ignore[no-any-return]
 
     def update(self, request: "Request", session: "dict[str, Any]") -> None:
         """Do what `SessionDict.save()` says, with any dict."""
         data: "Any" = session.copy()
-        for key in "_ exp nbf iat aud iss sub jti".split():
-            if key in data:
-                data = {"_": data}
+        if {"_", "exp", "nbf", "iat", "aud", "iss", "sub", "jti"} & set(data):
+            data = {"_": data}
         if self.max_age:
             data["exp"] = now() + self.max_age
         self.set_cookie(request, "session", self.encode(data))
@@ -212,8 +210,7 @@ class Session:
             ValueError: there is no secret key.
             TypeError: there is something in the payload that is not JSON.
         """
-        # {"alg":"HS256","typ":"JWT"}
-        data = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + _base64(json.dumps(payload).encode())
+        data = _base64(b'{"alg":"HS256","typ":"JWT"}') + b"." + _base64(json.dumps(payload).encode())
         return (data + b"." + _mac(data, self._keys(secret_key)[0])).decode()
 
     def decode(self, session: str, secret_key: "Any" = None) -> "dict[str, Any]":
