@@ -81,10 +81,11 @@ class Login:
         session.save()
         request.g.current_user = user
         if days:
+            # Whole seconds: what is added to a float is rounded to minutes on boards.
+            age = int(days * 86400)
             # The empty `_` makes it a token that is no session (session.py), and a session cannot have one beside others.
             # `remember` tells it from other tokens that are no sessions.
-            token = {"_": {}, "remember": user.id, "days": days, "version": session["_version"], "exp": now() + days * 86400}
-            age = int(days * 86400)
+            token = {"_": {}, "remember": user.id, "days": days, "version": session["_version"], "exp": now() + age}
             extension.set_cookie(request, "_remember", extension.encode(token), max_age=age, http_only=True)
 
     async def logout_user(self, request: "Request") -> None:
