@@ -344,6 +344,6 @@ def with_form_data(f: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 try:
-    from ._multipart import FormData, with_form_data
+    from ._multipart import FormData as FormData, with_form_data as with_form_data  # `as`: for type checkers an export
 except ImportError:  # a board never gets that file
     FormData = dict  # type: ignore[assignment, misc]

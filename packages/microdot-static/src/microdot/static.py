@@ -176,6 +176,6 @@ class Static:
 
 
 try:
-    from ._static import Static
+    from ._static import Static as Static  # `as`: type checkers take no other import for an export
 except ImportError:
     pass  # a board never gets that file
