@@ -161,8 +161,8 @@ class TokenAuth(BaseAuth):
         self.error_callback = self.authentication_error
 
     def _credentials(self, headers: "Any") -> "Any":
-        value = headers.get(self.header)
-        if value and self.header.lower() == "Authorization".lower():
+        value = headers.get(self.header, "")
+        if self.header.lower() == "Authorization".lower():
             scheme, _, value = value.partition(" ")
             if scheme.lower() != self.scheme:
                 return None
