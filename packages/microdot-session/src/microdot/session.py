@@ -15,10 +15,12 @@ from .http import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any, Concatenate, ParamSpec
 
     from . import Microdot, Request, Response
+
+    P = ParamSpec("P")
 
 
 def _same(a: bytes, b: bytes) -> bool:
@@ -242,11 +244,13 @@ class Session:
         return {}
 
 
-def with_session(f: "Callable[..., Any]") -> "Callable[..., Any]":
+def with_session(
+    f: "Callable[Concatenate[Request, SessionDict, P], Any]",
+) -> "Callable[Concatenate[Request, P], Coroutine[Any, Any, Any]]":
     """Call the decorated handler with the session behind the request: `f(request, session, …)`."""
 
     @wraps(f)
-    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
+    async def wrapper(request: "Request", *args: "P.args", **kwargs: "P.kwargs") -> "Any":
         return await invoke_handler(f, request, request.app._session.get(request), *args, **kwargs)
 
-    return wrapper
+    return wrapper  # type: ignore[return-value]  # the request is given by its place
