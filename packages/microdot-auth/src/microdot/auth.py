@@ -9,10 +9,12 @@ from .http import const
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from . import Request
     from .passwords import Limiter
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 
 if __debug__:  # the compiled files of boards leave this out: they have no `hmac`
@@ -55,7 +57,7 @@ class BaseAuth:
     error_callback: "Any" = None
     limiter: "Limiter | None" = None
 
-    def optional(self, f: "Callable[..., Any]") -> "Callable[..., Any]":
+    def optional(self, f: "F") -> "F":
         """Decorate a handler that is called also without a user; `request.g.current_user` is None then."""
         return self(f, True)
 
@@ -66,7 +68,7 @@ class BaseAuth:
         """
         self.auth_callback = f
 
-    def __call__(self, f: "Callable[..., Any]", optional: bool = False) -> "Callable[..., Any]":
+    def __call__(self, f: "F", optional: bool = False) -> "F":
         """Decorate a handler that needs a user, who is in `request.g.current_user`.
 
         Args:
@@ -91,7 +93,7 @@ class BaseAuth:
             request.g.current_user = user
             return await invoke_handler(f, request, *args, **kwargs)
 
-        return wrapper
+        return wrapper  # type: ignore[return-value]  # a handler with the same arguments
 
 
 class BasicAuth(BaseAuth):
