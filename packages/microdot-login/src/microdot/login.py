@@ -13,9 +13,11 @@ from .session import now
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from . import Request
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 
 def is_local(url: str) -> bool:
@@ -119,15 +121,15 @@ class Login:
         user = user_id and await invoke_handler(self.user_loader_callback, user_id)
         return user if user and getattr(user, "login_version", None) == version else None
 
-    def __call__(self, f: "Callable[..., Any]") -> "Callable[..., Any]":
+    def __call__(self, f: "F") -> "F":
         """Decorate a handler that needs a user; who is none is sent to the login page, and back after it."""
         return self._wrapper(f)
 
-    def fresh(self, f: "Callable[..., Any]") -> "Callable[..., Any]":
+    def fresh(self, f: "F") -> "F":
         """Decorate a handler that needs a user who has logged in, and was not only remembered."""
         return self._wrapper(f, True)
 
-    def _wrapper(self, f: "Callable[..., Any]", fresh: bool = False) -> "Callable[..., Any]":
+    def _wrapper(self, f: "F", fresh: bool = False) -> "F":
         @wraps(f)
         async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
             if not fresh or request.app._session.get(request).get("_fresh"):
@@ -135,4 +137,4 @@ class Login:
                     return await invoke_handler(f, request, *args, **kwargs)
             return "", 302, {"Location": self.login_url + "?next=" + urlencode(request.url)}
 
-        return wrapper
+        return wrapper  # type: ignore[return-value]  # a handler with the same arguments
