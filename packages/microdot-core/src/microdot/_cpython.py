@@ -13,6 +13,7 @@ import traceback
 from contextvars import copy_context
 from functools import lru_cache, partial
 from http import HTTPStatus
+from importlib import import_module
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from .app import Microdot
+    from .headers import NoCaseDict
     from .http import Request, Response
     from .outgoing import BodyIterator
     from .server import Connection, Server
@@ -55,6 +57,7 @@ _WRITE_TOGETHER = 16384
 _SENDFILE = 1048576  # bytes of a file that are copied in one go: others wait meanwhile
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_COROUTINE = inspect.CO_COROUTINE
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -91,65 +94,121 @@ _METHODS = (
 
 def _method(name: str) -> "Callable[..., Any]":
     def method(self: "Microdot", *args: Any, **kwargs: Any) -> Any:
-        from microdot.methods import app_attribute
+        return _late("methods", "app_attribute")(self, name)(*args, **kwargs)
 
-        return app_attribute(self, name)(*args, **kwargs)
+    def finish(self: "Microdot", *args: Any, **kwargs: Any) -> None:  # called for every request
+        _late("hooks", "finish")(self, *args, **kwargs)
 
     method.__name__ = name
-    return method
+    return finish if name == "finish" else method
 
 
-_attributes: "list[Callable[..., Any]]" = []  # parse_json() and request_attribute(), once they were needed
+@lru_cache(maxsize=None)
+def _late(module: str, name: str) -> "Any":
+    """Do what `from .module import name` does.
+
+    For what is called with every request: until CPython 3.12 that statement costs a microsecond each time.
+    """
+    return getattr(import_module("microdot." + module), name)
 
 
 def _request_attribute(request: "Request", name: str) -> "Any":
-    """Do what `Request.__getattr__` says, with one import for all requests: the statement costs a microsecond in each."""
-    if not _attributes:
-        from .body import parse_json
-        from .lazy import request_attribute
-
-        _attributes[:] = parse_json, request_attribute  # plain handlers are threads: one of them may do so as well
-    parse, make = _attributes
+    """Do what `Request.__getattr__` says."""
     if name == "json":
-        request.json = value = parse(request)
+        request.json = value = _late("body", "parse_json")(request)
         return value
-    return make(request, name)
+    if name == "headers" and type(request._headers) is bytes:
+        request.headers = headers = _parse_headers(request._headers)
+        return headers
+    return _late("lazy", "request_attribute")(request, name)
+
+
+@lru_cache(maxsize=256)
+def _spelling(name: bytes) -> "tuple[str, str]":
+    """Return the name of a header in lower case and as it is: clients send the same few again and again."""
+    text = name.decode()
+    return text.lower(), text
+
+
+def _parse_headers(fields: bytes) -> "NoCaseDict":
+    """Do what `headers.parse_headers()` says."""
+    headers: "NoCaseDict" = _late("headers", "NoCaseDict")()
+    keymap = headers.keymap
+    values: "dict[str, str]" = {}
+    for line in fields.split(b"\n"):
+        raw, colon, data = line.partition(b":")
+        if not raw or not colon:
+            continue
+        lower, name = _spelling(raw)
+        data = data.strip(b" \t\r")
+        try:
+            value = data.decode()
+        except ValueError:
+            value = _late("headers", "decode")(data)
+        if lower in keymap:
+            name = keymap[lower]
+            value = values[name] + ("; " if lower == "cookie" else ", ") + value
+        else:
+            keymap[lower] = name
+        values[name] = value
+    dict.update(headers, values)  # not one by one: nothing is to be looked up
+    return headers
 
 
 def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response") -> "Callable[..., Awaitable[bool]]":
-    """Return a `Connection.respond()` that keeps the head of plain answers up to the value of Content-Length for a second.
+    """Return a `Connection.respond()` that writes plain answers the short way.
+
+    Plain: bytes, whose length is the Content-Length, on a connection that is kept. The head of those that have no headers
+    of their own is kept up to the value of Content-Length for a second.
 
     Args:
         respond: the one that can write any response.
         handled: the response that is not written.
     """
-    heads: "dict[tuple[str, str], bytes]" = {}
+    heads: "dict[tuple[int, str, str], bytes]" = {}
 
     async def respond_fast(connection: "Connection", response: "Response", minor: int, keep: bool) -> bool:
         body = response.body
+        status = response.status_code
         if (
-            response.status_code != 200
-            or type(body) is not bytes
-            or response._headers is not None
+            type(body) is not bytes
             or not (keep and minor)
             or response.is_head
-            or response.reason is not None
+            or status < 200
+            or status == 204
+            or status == 304
+            or len(body) > FILE_BLOCK  # more is not copied behind a head
             or response is handled
             or connection.upgraded
         ):
             return await respond(connection, response, minor, keep)
-        key = response._type or response.default_content_type, connection.server.date()
-        head = heads.get(key)
-        if head is None:
-            if len(heads) > 15:  # another second, and other types
-                heads.clear()
-            head = heads[key] = response.head(1, key[1] + "Content-Length: ")[:-2]
+        date = connection.server.date()
+        headers = response._headers
+        if headers is None and response.reason is None:
+            key = status, response._type or response.default_content_type, date
+            head = heads.get(key)
+            if head is None:
+                if len(heads) > 15:  # another second, and other types
+                    heads.clear()
+                head = heads[key] = response.head(1, date + "Content-Length: ")[:-2]
+            data = b"".join((head, b"%d\r\n\r\n" % len(body), body))
+        else:
+            if headers is not None and not _FRAMING.isdisjoint(headers.keymap):
+                return await respond(connection, response, minor, keep)
+            try:
+                data = response.head(1, "%sContent-Length: %d\r\n" % (date, len(body)), body)
+            except Exception:  # it says so, and answers 500
+                return await respond(connection, response, minor, keep)
         connection.begun = True
-        if connection.write(b"".join((head, b"%d\r\n\r\n" % len(body), body))):
+        if connection.write(data):
             await connection.flush()
         return True
 
     return respond_fast
+
+
+# Header fields by which a program has a say about the framing, in lower case.
+_FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
 
 
 def collect() -> None:
@@ -195,7 +254,7 @@ def check_hook(hook: str, function: "Callable[..., Any]", count: int, plain: boo
 def is_async(function: "Callable[..., Any]") -> bool:
     """Tell whether calling `function` gives a coroutine."""
     if type(function) is FunctionType:  # asked for every hook of every request
-        return function.__code__.co_flags & inspect.CO_COROUTINE != 0
+        return function.__code__.co_flags & _COROUTINE != 0
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
 
 
@@ -211,6 +270,8 @@ def call(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> "Awaitabl
 
     It sees the context variables of the caller.
     """
+    if type(function) is FunctionType and function.__code__.co_flags & _COROUTINE:
+        return function(*args, **kwargs)  # type: ignore[no-any-return]
     return caller(function)(*args, **kwargs)
 
 
