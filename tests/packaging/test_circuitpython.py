@@ -489,7 +489,7 @@ def test_the_adapter_offers_what_the_other_one_offers(members: list[Package]) ->
     core = next(package for package in members if package.name == CORE)
     theirs, ours = names(core.source / "_micropython.py"), names(core.source / "_circuitpython.py")
     theirs |= names(core.source / "_board.py")  # the seldom half of it
-    for name in ("print_exception", "secure", "wait_for_room", "in_background", "flush", "plain", "forget"):
+    for name in ("print_exception", "attribute", "buf", "in_background", "flush", "unregister", "wait", "wrap_socket"):
         theirs.pop(name)  # imported here, a method here, or only asked for by the other one itself
     assert {name: ours.get(name) for name in theirs} == theirs
 
@@ -592,3 +592,21 @@ def test_stripping_keeps_the_program_and_its_lines() -> None:
     json.dumps(result)
     with pytest.raises(SyntaxError):
         strip("def f(:\n")
+
+
+def test_stripping_leaves_the_boards_side_and_short_imports() -> None:
+    text = """import sys
+if sys.implementation.name not in ("micropython", "circuitpython"):
+    from microdot import _cpython as port
+else:
+    import microdot._micropython as port
+if port.SERVER:
+    port.tune(globals())
+def f():
+    from microdot.body import load
+    return load
+"""
+    here = strip(text, "microdot/http.py").split("\n")
+    assert "_cpython" not in "".join(here) and " import microdot._micropython as port" in here
+    assert "SERVER" not in "".join(here) and " from .body import load" in here
+    assert " from microdot.body import load" in strip(text, "main.py").split("\n")  # a program, which is in no package

@@ -2,32 +2,30 @@
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .app import Microdot as Microdot, abort as abort
+    from .compat import iscoroutine as iscoroutine
+    from .http import Request as Request, Response as Response
+    from .patterns import URLPattern as URLPattern
+    from .streams import AsyncBytesIO as AsyncBytesIO
 
-def _find(name: str) -> object:
-    if name == "Microdot":
-        from .app import Microdot
+    redirect = Response.redirect
+    send_file = Response.send_file
+else:
 
-        return Microdot
-    from .microdot import find
+    def __getattr__(name):
+        # What a program does not import is not loaded.
+        if name == "Microdot":
+            from .app import Microdot
 
-    return find(name)
+            return Microdot
+        from .microdot import find
 
+        return find(name)
 
-# What a program does not import is not loaded. Assigned so that type checkers, which are told all names below, go on
-# refusing others.
-globals()["__getattr__"] = _find
 
 if __debug__:  # dropped by mpy-cross -O
-    TYPE_CHECKING = False
-    if TYPE_CHECKING:
-        from .app import Microdot as Microdot, abort as abort
-        from .compat import iscoroutine as iscoroutine
-        from .http import Request as Request, Response as Response
-        from .patterns import URLPattern as URLPattern
-        from .streams import AsyncBytesIO as AsyncBytesIO
-
-        redirect = Response.redirect
-        send_file = Response.send_file
     try:  # checkouts: let editable extensions join
         from pkgutil import extend_path
 

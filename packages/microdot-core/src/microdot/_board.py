@@ -4,7 +4,7 @@ from asyncio import CancelledError, core, sleep_ms
 
 from micropython import const
 
-from ._micropython import forget
+from ._micropython import unregister
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
     from ._micropython import Link
     from .server import Server
+
+
+def attribute(name: str) -> "Any":
+    """Return what this module adds to `_micropython.py`; AttributeError when it has nothing of that name."""
+    if name in globals():
+        return globals()[name]
+    raise AttributeError(name)
 
 
 def iscoroutine(obj: object) -> bool:
@@ -32,7 +39,7 @@ def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any"
     return _value(result) if type(function) is type(call) or not iscoroutine(result) else result
 
 
-def plain(function: "Callable[..., Any]") -> "Callable[..., Any]":
+def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
     """Return what calls a plain function, and returns something to await."""
     return lambda *args, **kwargs: _value(function(*args, **kwargs))
 
@@ -57,7 +64,7 @@ def flush(link: "Link") -> "Generator[None, None, None]":
         link.expired = None
         raise problem
     except MemoryError:
-        forget(link.sock)
+        unregister(link.sock)
         raise
     link.expires = 0
 
@@ -88,13 +95,13 @@ def look(link: "Link") -> None:
         link.take_in()
 
 
-def secure(connection: "Link") -> None:
+def wrap_socket(connection: "Link") -> None:
     """Speak TLS on a new connection."""
     connection.raw = raw = connection.sock
     connection.sock = connection.server.ssl.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
 
 
-def wait_for_room(server: "Server", listener: "Any") -> "Generator[None, None, None]":
+def wait(server: "Server", listener: "Any") -> "Generator[None, None, None]":
     """While the server is full, let newcomers wait in the backlog until somebody has gone.
 
     Raises:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .server import Server
 
 SERVER = False
-FILE_BLOCK = 1024  # bytes per read of a file or body
 REASONS = {200: b"OK"}  # nothing reads the phrase of a status (RFC 9112 4), so no table is carried
 # Errors that only mean that the client has gone.
 GONE = (9, 32, 54, 103, 104, 107, 110, 113, 116, 128)
@@ -215,7 +214,7 @@ def own_pool() -> "Any":
     return _pools[0]
 
 
-async def listen(server: "Server", link: "Any", host: str, port: int, start_serving: bool) -> "Any":
+async def listen(server: "Server", host: str, port: int, start_serving: bool) -> "Any":
     """Bind, and accept in a task, `server.accepting`; returns the listening socket.
 
     The sockets come from the attribute `pool` of the application, and when it has none, from the board's own radio.
@@ -234,15 +233,16 @@ async def listen(server: "Server", link: "Any", host: str, port: int, start_serv
     except Exception:
         sock.close()  # a pool has few of them
         raise
-    server.accepting = create_task(_accept(server, link, sock))
+    server.accepting = create_task(accept(server, sock))
     return sock
 
 
-async def _accept(server: "Server", link: "Any", listener: "Any") -> None:
+async def accept(server: "Server", sock: "Any") -> None:
+    """Accept on the listening socket `sock`, for ever."""
     # The poller cannot be asked: on RP2040 it says of every listening socket that somebody waits there.
     while True:
         try:
-            sock, peer = listener.accept()
+            accepted, peer = sock.accept()
         except MemoryError:
             await sleep_ms(_PAUSE)
             continue
@@ -254,15 +254,15 @@ async def _accept(server: "Server", link: "Any", listener: "Any") -> None:
             await sleep_ms(_PAUSE)
             continue
         try:
-            await _serve(server, link, sock, peer)
+            await _serve(server, accepted, peer)
         except (OSError, MemoryError):  # a peer that left at once, no heap: later it may work
-            sock.close()
+            accepted.close()
         except CancelledError:
-            sock.close()
+            accepted.close()
             raise
 
 
-async def _serve(server: "Server", link: "Any", sock: "Any", peer: "Any") -> None:
+async def _serve(server: "Server", sock: "Any", peer: "Any") -> None:
     sock.setblocking(False)  # some ports inherit it from the listener, others do not
     while len(server.connections) >= server.app.max_connections:
         from .rare import BUSY, make_room
@@ -276,6 +276,9 @@ async def _serve(server: "Server", link: "Any", sock: "Any", peer: "Any") -> Non
             sock.send(BUSY)
             raise OSError
         await sleep_ms(20)  # somebody will be gone in a moment
+    from .server import Connection
+
+    link: "Any" = Connection  # type checkers take it for CPython's
     connection = link(server, sock, peer)
     connection.task = create_task(connection.run())
     server.connections.add(connection)

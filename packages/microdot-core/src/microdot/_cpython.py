@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FILE_BLOCK = 65536  # bytes per read of a file; larger ones make asyncio copy what the socket did not take
 seldom: "list[str]" = []  # of use on boards
 
 SERVER = True
@@ -42,6 +41,7 @@ _SETTINGS = {
         "idle_timeout": 5,
         "stop_timeout": 10,
     },
+    "Server": {"refused": 0},
     "Request": {"max_head_length": 16384, "max_headers": 100},
     "Response": {"send_file_buffer_size": 65536},
 }
@@ -94,7 +94,7 @@ _METHODS = (
 
 def _method(name: str) -> "Callable[..., Any]":
     def method(self: "Microdot", *args: Any, **kwargs: Any) -> Any:
-        return _late("methods", "app_attribute")(self, name)(*args, **kwargs)
+        return _late("methods", "attribute")(self, name)(*args, **kwargs)
 
     def finish(self: "Microdot", *args: Any, **kwargs: Any) -> None:  # called for every request
         _late("hooks", "finish")(self, *args, **kwargs)
@@ -115,12 +115,12 @@ def _late(module: str, name: str) -> "Any":
 def _request_attribute(request: "Request", name: str) -> "Any":
     """Do what `Request.__getattr__` says."""
     if name == "json":
-        request.json = value = _late("body", "parse_json")(request)
+        request.json = value = _late("body", "parse")(request)
         return value
     if name == "headers" and type(request._headers) is bytes:
         request.headers = headers = _parse_headers(request._headers)
         return headers
-    return _late("lazy", "request_attribute")(request, name)
+    return _late("lazy", "attribute")(request, name)
 
 
 @lru_cache(maxsize=256)
@@ -182,7 +182,7 @@ def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response")
             or connection.upgraded
         ):
             return await respond(connection, response, minor, keep)
-        date = connection.server.date()
+        date = connection.server.date
         headers = response._headers
         if headers is None and response.reason is None:
             key = status, response._type or response.default_content_type, date
@@ -627,9 +627,11 @@ def look(link: Link) -> None:
 
 
 async def listen(
-    server: "Server", link: "Callable[[Server], Link]", host: str, port: int, start_serving: bool
+    server: "Server", host: str, port: int, start_serving: bool
 ) -> asyncio.Server:
     """Bind and, with `start_serving`, accept."""
+    from .server import Connection
+
     _check_install()
     loop = asyncio.get_running_loop()
     server.loop = loop
@@ -638,7 +640,7 @@ async def listen(
         options["ssl_handshake_timeout"] = server.app.head_timeout or None
     # As many as are accepted in one turn of the loop, and as many complaints when there are no descriptors left.
     return await loop.create_server(
-        lambda: link(server), host, port, ssl=server.ssl, backlog=128, start_serving=start_serving, **options
+        lambda: Connection(server), host, port, ssl=server.ssl, backlog=128, start_serving=start_serving, **options
     )
 
 

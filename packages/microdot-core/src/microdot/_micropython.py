@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .server import Server
 
 SERVER = False
-FILE_BLOCK = 1024  # bytes per read of a file or body
 REASONS = {200: b"OK"}  # nothing reads the phrase of a status (RFC 9112 4), so no table is carried
 # Errors that only mean that the client has gone.
 GONE = (9, 32, 54, 103, 104, 107, 110, 113, 128)
@@ -35,22 +34,22 @@ _MPY = globals().get("__file__", "")[-4:] == ".mpy"
 
 # Bytes that are read at once: a browser's head in one or two. One buffer for all connections, made early: a heap that has
 # been in use for long may have no other half a kilobyte in one piece.
-_received = memoryview(bytearray(512))
+buf = memoryview(bytearray(512))
 
 # Loading a module leaves garbage. Collected at once, it makes no holes between what stays: the modules that serve do so.
 collect()
 
 
 def __getattr__(name: str) -> "Any":
-    import microdot._board as board
+    from ._board import attribute
 
-    return getattr(board, name)
+    return attribute(name)
 
 
 def is_text(line: bytes) -> bool:
     """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
     # min() is a loop in C, and only a tab makes it necessary to look twice.
-    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and b"\x7f" not in line
+    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and 127 not in line
 
 
 class Link:
@@ -90,18 +89,18 @@ class Link:
             self.expired = None
             raise problem
         except MemoryError:
-            forget(self.sock)  # before the loop polls again
+            unregister(self.sock)  # before the loop polls again
             raise
         return False
 
     def take_in(self) -> bool:
         """Move what has arrived into `buffer` without waiting; True when there was something."""
         try:
-            n = self.sock.readinto(_received)
+            n = self.sock.readinto(buf)
         except OSError:  # reset, or no TLS: either way nothing more comes
             n = 0
         if n:
-            data = bytes(_received[:n])
+            data = bytes(buf[:n])
             self.buffer = self.buffer + data if self.buffer else data
         elif n is not None:
             self.eof = True
@@ -133,7 +132,7 @@ class Link:
         if self.server.ssl:
             self.raw.close()  # the other one has only ended the session
         try:
-            forget(self.sock)
+            unregister(self.sock)
             self.eof = True
             while _MPY and seldom:
                 name = seldom.pop()
@@ -143,7 +142,7 @@ class Link:
             pass
 
 
-def forget(sock: "Any") -> None:
+def unregister(sock: "Any") -> None:
     """Take back a wait for a socket that failed for want of heap.
 
     asyncio notes who waits before it has room to ask the system, and would refuse this socket ever after; and the poller
@@ -159,12 +158,12 @@ def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
     # body. Of closures, methods and other callables nobody can tell before whether they are async.
     if type(function) is not type(caller):
         return function
-    from ._board import plain
+    from ._board import caller as plain
 
     return plain(function)
 
 
-async def listen(server: "Server", link: "Any", host: str, port: int, start_serving: bool) -> "Any":
+async def listen(server: "Server", host: str, port: int, start_serving: bool) -> "Any":
     """Bind, and accept in a task, `server.accepting`; returns the listening socket."""
     seldom.clear()
     sock = socket.socket()
@@ -172,33 +171,37 @@ async def listen(server: "Server", link: "Any", host: str, port: int, start_serv
     sock.bind(socket.getaddrinfo(host, port)[0][-1])
     sock.listen(16)  # who waits here holds no heap; asyncio's 5 lose a browser's burst
     sock.setblocking(False)
-    server.accepting = create_task(_accept(server, link, sock))
+    server.accepting = create_task(accept(server, sock))
     return sock
 
 
-def _accept(server: "Server", link: "Any", listener: "Any") -> "Generator[None, None, None]":
+def accept(server: "Server", sock: "Any") -> "Generator[None, None, None]":
+    """Accept on the listening socket `sock`, for ever."""
+    from .server import Connection
+
+    link: "Any" = Connection  # type checkers take it for CPython's
     while True:
         try:
-            yield core._io_queue.queue_read(listener)
+            yield core._io_queue.queue_read(sock)
             if len(server.connections) >= server.app.max_connections:
-                from ._board import wait_for_room
+                from ._board import wait
 
-                yield from wait_for_room(server, listener)
-            sock, peer = listener.accept()
+                yield from wait(server, sock)
+            accepted, peer = sock.accept()
             try:
-                sock.setblocking(False)
-                connection = link(server, sock, peer)
+                accepted.setblocking(False)
+                connection = link(server, accepted, peer)
                 if server.ssl:
-                    from ._board import secure
+                    from ._board import wrap_socket
 
-                    secure(connection)
+                    wrap_socket(connection)
                 connection.task = create_task(connection.run())
                 server.connections.add(connection)
             except Exception:
-                sock.close()
+                accepted.close()
                 raise
         except Exception:  # a peer that left at once, no descriptor, no heap: later it may work
-            forget(listener)
+            unregister(sock)
             yield from sleep_ms(50)
 
 

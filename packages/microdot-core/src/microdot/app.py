@@ -194,16 +194,15 @@ class Microdot:
     def __init__(self) -> None:
         #: All routes in the order of registration.
         self.routes: "list[Route]" = []
-        # Static ones by path, dynamic ones by the literal beginning of their pattern; both in order.
-        self._static: "dict[str, Route]" = {}
-        self._dynamic: "dict[str, Route]" = {}
+        # By their path, or by the literal beginning of their pattern; in order.
+        self._table: "dict[str, Route]" = {}
         # The servers that run.
         self._servers: "list[Server]" = []
 
     def __getattr__(self, name: str) -> "Any":
-        from .methods import app_attribute
+        from .methods import attribute
 
-        return app_attribute(self, name)
+        return attribute(self, name)
 
     def route(self, url_pattern: str, methods: "list[str] | None" = None) -> "Callable[[F], F]":
         """Register the decorated function for a URL.
@@ -220,13 +219,13 @@ class Microdot:
         if methods:
             # Requests may have bodies then. A board loads the module now, while its heap is still in one piece; in an
             # application without such routes only strangers ask for it, and it does not stay.
-            import microdot.body
+            from .body import load as load
 
-        def decorated(f: "F") -> "F":
+        def add(f: "F") -> "F":
             self.add_route(Route(url_pattern, f, [m.upper() for m in methods] if methods else ("GET",)))
             return f
 
-        return decorated
+        return add
 
     def get(self, url_pattern: str) -> "Callable[[F], F]":
         """Register the decorated function for GET (and HEAD)."""
@@ -240,7 +239,7 @@ class Microdot:
         """Add a route behind all others, and show it to the `route` hooks."""
         route.index = len(self.routes)
         self.routes.append(route)
-        there = (self._static if route.segments is None else self._dynamic).setdefault(route.literal, route)
+        there = self._table.setdefault(route.literal, route)
         while there is not route:
             # To the end of the chain: `there` is the next one, which is this one when there is none.
             there.next = there = there.next or route
@@ -250,24 +249,24 @@ class Microdot:
 
     def find(self, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
         """Return the first route registered that matches path and method, with its arguments; None when none does."""
-        route = self._static.get(path)
+        route = self._table.get(path)
         while route and method not in route.methods:
             route = route.next
         return (route, {}) if route else None  # segments.py puts another one in place of this
 
-    async def dispatch(self, request: "Request | None", problem: "Exception | None" = None) -> Response:
+    async def dispatch(self, request: "Request | None", exc: "Exception | None" = None) -> Response:
         """Answer a request; every host calls this, and then `finish()` when the response is out.
 
         Args:
             request: the request, None when it could not be read.
-            problem: why it could not.
+            exc: why it could not.
 
         Returns:
             the response, whatever the application raises.
         """
         try:
             if request is None:
-                raise problem or HTTPException(400, "Bad request")
+                raise exc or HTTPException(400, "Bad request")
             if self._hooked:
                 from microdot.hooks import run
 
@@ -280,9 +279,9 @@ class Microdot:
                 found = self.find(request.path, request.method)
                 if found is None or request.method == "OPTIONS":
                     _port.collect()
-                    from .errors import find_else
+                    from .errors import find
 
-                    found = find_else(self, request)
+                    found = find(self, request)
                 route, args = found
                 request.route = route.handler
                 request.url_args = args

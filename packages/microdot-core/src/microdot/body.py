@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .http import Request
     from .server import Connection
 
+BLOCK = 65536 if port.SERVER else 1024  # bytes per read of a body
 _EXPECT = const(4)  # a flag of parse_head()
 
 
@@ -21,8 +22,7 @@ async def wait(connection: "Connection") -> None:
         HTTPException: 400 when the body ends early, 408 when it stalls.
     """
     server = connection.server
-    if connection.expecting:
-        connection.expecting = False
+    if connection.credit < -1:
         if connection.write(b"HTTP/1.1 100 Continue\r\n\r\n"):
             await connection.flush()
     timeout = server.app.body_timeout
@@ -48,7 +48,7 @@ async def load(request: "Request") -> None:
     connection = request.pending
     left = getattr(connection, "left", -1)
     # More than a block would be copied with every piece that arrives.
-    if left < 0 or left > min(request.max_body_length, request.max_content_length, port.FILE_BLOCK):
+    if left < 0 or left > min(request.max_body_length, request.max_content_length, BLOCK):
         from .incoming import load_other
 
         await load_other(request)
@@ -67,7 +67,7 @@ def frame(name: bytes, value: bytes, minor: int, length: "int | None", flags: in
     """Read a header field that frames the body, as `parse_head()` finds it.
 
     Args:
-        name: content-length, transfer-encoding or expect.
+        name: content-length, transfer-encoding or expect; others are let through.
         value: its value in lower case.
         minor: the minor version of the request.
         length: what was found so far, None for nothing.
@@ -85,6 +85,8 @@ def frame(name: bytes, value: bytes, minor: int, length: "int | None", flags: in
             if value != b"100-continue":
                 raise HTTPException(417, "Expectation failed")
             flags |= _EXPECT
+    elif name not in (b"content-length", b"transfer-encoding"):
+        pass
     elif length is not None:
         # RFC 9112 6.1, 6.3: with two lengths somebody in between may have read the other one.
         raise ValueError
@@ -131,7 +133,7 @@ def media_type(request: "Request") -> str:
     return (content_type(request) or "").split(";")[0].strip().lower()
 
 
-def parse_json(request: "Request") -> "Any":
+def parse(request: "Request") -> "Any":
     """Return the body as JSON, None when it is of another media type; raises BadRequest."""
     kind = media_type(request)
     if kind == "application/json" or kind[:12] == "application/" and kind[-5:] == "+json":

@@ -113,11 +113,11 @@ def default_options_handler(app: "Microdot", req: Request) -> "dict[str, str]":
 
 def find_route(app: "Microdot", req: Request) -> "tuple[Any, str, Any]":
     """Return (handler, prefix, sub-app) for a request; the handler is a status when there is none."""
-    from .errors import find_else
+    from .errors import find
 
     try:
         method = req.method.upper()
-        route, args = (None if method == "OPTIONS" else app.find(req.path, method)) or find_else(app, req)
+        route, args = (None if method == "OPTIONS" else app.find(req.path, method)) or find(app, req)
     except HTTPException as exc:
         return exc.status_code, req.url_prefix, req.subapp
     req.url_args = args
@@ -175,7 +175,7 @@ _METHODS: "dict[str, Callable[..., Any]]" = {
 }
 
 
-def app_attribute(app: "Microdot", name: str) -> "Any":
+def attribute(app: "Microdot", name: str) -> "Any":
     """Find an attribute that `Microdot` itself does not have.
 
     Raises:

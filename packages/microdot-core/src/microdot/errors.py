@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .http import Request
 
 
-def find_else(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]]":
+def find(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]]":
     """Find what answers a request that no route has matched with its method.
 
     Raises:
@@ -37,16 +37,23 @@ def find_else(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]
     request.matched = routes[-1]
     request.subapp = routes[-1].subapp
     request.url_prefix = routes[-1].url_prefix
+    if _is_plain(app, request):
+        refusal = HTTPException(405, "Not found")
+        refusal._allow = allowed(routes)  # type: ignore[attr-defined]
+        raise refusal
     raise HTTPException(405, "Not found", {"Allow": allowed(routes)})
 
 
 def matching(app: "Microdot", path: str) -> "list[Route]":
     """Return every route that matches a path, whatever its method, in the order of registration."""
-    if app._dynamic:
-        from .segments import match
     found = []
     for route in app.routes:
-        if route.literal == path if route.segments is None else match(route, path) is not None:
+        if route.segments is not None:
+            from .segments import match
+
+            if match(route, path) is not None:
+                found.append(route)
+        elif route.literal == path:
             found.append(route)
     return found
 
@@ -62,11 +69,33 @@ def allowed(routes: "list[Route]") -> str:
     return ", ".join(methods)
 
 
+class _Allowing(Response):
+    """A board's answer with an Allow header and no other, which loads no modules for headers: strangers ask for it."""
+
+    allow = ""
+
+    def head(self, version: int, text: str, body: bytes = b"") -> bytes:
+        return Response.head(self, version, "Allow: %s\r\n" % self.allow + text, body)
+
+
+def _is_plain(app: "Microdot", request: "Request") -> bool:
+    """Tell whether nobody looks at the headers of an answer."""
+    return not port.SERVER and not app._hooked and hasattr(request.connection, "take_in")
+
+
+def _allowing(body: "Any", status: int, allow: str) -> Response:
+    response = _Allowing(body, status)
+    response.allow = allow
+    return response
+
+
 def options_route(app: "Microdot", request: "Request", own: bool) -> Route:
     """Make a route that answers OPTIONS for the path of a request, by the handler of the program or by the default."""
     routes = matching(app, request.path)
 
     async def answer(request: "Request") -> Response:
+        if not own and _is_plain(app, request):
+            return _allowing(b"", 200, allowed(routes))
         return Response(b"", 200, app.options_handler(request) if own else {"Allow": allowed(routes)})  # type: ignore[misc]
 
     route = Route("", answer, ("OPTIONS",))
@@ -109,6 +138,8 @@ async def _answer(app: "Microdot", request: "Request | None", exc: "Any") -> "An
         from .hooks import answer_error
 
         return await answer_error(app, request, exc)
+    if hasattr(exc, "_allow"):
+        return _allowing(exc.reason, exc.status_code, exc._allow)
     return text_of(exc)
 
 

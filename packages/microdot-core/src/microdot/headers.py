@@ -111,40 +111,35 @@ def parse_headers(fields: bytes) -> NoCaseDict:
     return headers
 
 
-def set_headers(response: Response, headers: "Mapping[str, Any]") -> None:
-    """Give a response its headers."""
-    own = Headers(headers)
-    if response._type:
-        own["Content-Type"] = response._type
-    response._headers = own
-
-
-def unusual(result: "tuple[Any, ...]") -> "tuple[Any, ...]":
-    """Return body, status and headers of a handler's tuple that leaves one of them out."""
-    parts = list(result)
-    # What comes first tells what it is.
-    body = b"" if parts and isinstance(parts[0], int) else parts.pop(0)
-    status = parts.pop(0) if parts and isinstance(parts[0], int) else 200
-    return body, status, parts[0] if parts else None
-
-
-def check_response(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None") -> None:
-    """Give a new response its headers and reason, and refuse what would end a line where it was given."""
+def set_headers(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None" = None) -> None:
+    """Give a response its headers, or a reason, or both, and refuse what would end a line where it was given."""
     if reason is not None:
         check_value(reason)
         response.reason = reason
-    if headers:
-        response.headers = headers
+    if headers or reason is None:
+        own = Headers(headers)
+        if response._type:
+            own["Content-Type"] = response._type
+        response._headers = own
 
 
-def full_head(response: Response, minor: int, lines: str) -> bytes:
+def make_response(value: "tuple[Any, ...]") -> Response:
+    """Make a `Response` of a handler's tuple that leaves body or status out."""
+    parts = list(value)
+    # What comes first tells what it is.
+    body = b"" if parts and isinstance(parts[0], int) else parts.pop(0)
+    status = parts.pop(0) if parts and isinstance(parts[0], int) else 200
+    return Response(body, status, parts[0] if parts else None)
+
+
+def head(response: Response, version: int, extra: str) -> bytes:
     """Do what `Response.head()` says, with headers and a reason of the response's own."""
     status = response.status_code
     reason = response.reason
     if reason is None:
         reason = port.REASONS.get(status, b"N/A").decode()
-    text = "HTTP/1.%d %d %s\r\n" % (minor, status, reason)
-    count = lines.count("\n") + 2
+    text = "HTTP/1.%d %d %s\r\n" % (version, status, reason)
+    count = extra.count("\n") + 2
     typed = status == 204 or status == 304
     headers = response.headers
     for name in headers:
@@ -154,8 +149,8 @@ def full_head(response: Response, minor: int, lines: str) -> bytes:
             continue
         if lower == "content-type":
             typed = True
-        elif lower == "date" and lines[:6] == "Date: ":
-            lines = lines[lines.find("\n") + 1 :]
+        elif lower == "date" and extra[:6] == "Date: ":
+            extra = extra[extra.find("\n") + 1 :]
             count -= 1
         value = headers[name]
         for one in value if isinstance(value, list) else (value,):
@@ -164,7 +159,7 @@ def full_head(response: Response, minor: int, lines: str) -> bytes:
     if not typed:
         text += "Content-Type: %s\r\n" % response.content_type()
         count += 1
-    text += lines + "\r\n"
+    text += extra + "\r\n"
     # Values are checked where they are set; this catches what came another way (an assigned reason, a list, a default).
     if text.count("\n") != count or text.count("\r") != count or "\0" in text:
         raise ValueError("response header: CR, LF or NUL in a value")

@@ -4,7 +4,7 @@ Loaded when an application gets one of them.
 """
 
 from .app import Microdot, Route
-from .errors import find_else, text_of
+from .errors import find, text_of
 from .http import HTTPException, Request, Response, const, make_response, port
 
 TYPE_CHECKING = const(False)
@@ -216,7 +216,7 @@ _METHODS: "dict[str, Callable[..., Any]]" = {
 }
 
 
-def app_attribute(app: Microdot, name: str) -> "Any":
+def attribute(app: Microdot, name: str) -> "Any":
     """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
     if name in _METHODS:
         method = _METHODS[name]
@@ -239,9 +239,9 @@ def app_attribute(app: Microdot, name: str) -> "Any":
         return handlers
     if name == "ssl":
         return False
-    from .compat import app_attribute
+    from .compat import attribute as further
 
-    return app_attribute(app, name)
+    return further(app, name)
 
 
 async def run(app: "Microdot", request: "Request") -> Response:
@@ -259,7 +259,7 @@ async def run(app: "Microdot", request: "Request") -> Response:
         else:
             found = app.find(request.path, request.method)
         if found is None:
-            found = find_else(app, request)
+            found = find(app, request)
     except HTTPException as exc:
         problem = exc
     route = None

@@ -55,7 +55,7 @@ class HTTPException(Exception):
         self.headers = headers
 
 
-def http_date(t: "tuple[int, ...]") -> str:
+def date(t: "tuple[int, ...]") -> str:
     """Format a UTC time tuple as RFC 9110 5.6.7 has it, whatever the locale."""
     return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
         "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
@@ -68,27 +68,28 @@ def http_date(t: "tuple[int, ...]") -> str:
     )
 
 
-_TOKEN = b"etaoinsrhldcumfpgwybvkxjqz-ETAOINSRHLDCUMFPGWYBVKXJQZ0123456789._!#$%&'*+^`|~"
-
-
-def is_token(name: bytes, more: bytes = b"") -> bool:
+def is_token(name: bytes, text: bytes = b"") -> bool:
     """Tell whether `name` is a token (RFC 9110 5.6.2), as methods and field names must be.
 
     Args:
         name: what to look at.
-        more: further characters to accept.
+        text: further characters to accept.
     """
+    if not name:
+        return False
+    for c in text:
+        name = name.replace(bytes((c,)), b"")
     # strip() is a loop in C, and makes nothing when nothing is left; frequent letters come first because boards search.
-    return bool(name) and not name.strip(_TOKEN + more if more else _TOKEN)
+    return not name.strip(b"etaoinsrhldcumfpgwybvkxjqz-ETAOINSRHLDCUMFPGWYBVKXJQZ0123456789._!#$%&'*+^`|~")
 
 
-def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, int, bytes, int, int]":
+def parse_head(head: bytes, max_readline: int, max_headers: int) -> "tuple[str, str, int, bytes, int, int]":
     """Parse the head of a request: check every line of it, and read those that frame the message.
 
     Args:
         head: request line, header lines and the empty line.
-        max_line: the longest header line accepted, in bytes with its line end.
-        max_count: how many header lines are accepted.
+        max_readline: the longest header line accepted, in bytes with its line end.
+        max_headers: how many header lines are accepted.
 
     Returns:
         method, target in origin form (or `*`), minor version (0 or 1), the header lines with a line end before and behind
@@ -104,11 +105,12 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
         raise ValueError
     end = head.find(b"\n")
     method, target, version = head[:end].rstrip(b"\r\n").split(b" ")
-    if not is_token(method) or not target or b"#" in target or b"\t" in target:
+    # Characters by their numbers, here `#` and a tab: a constant of bytes would cost a board 32 bytes of heap.
+    if not is_token(method) or not target or 35 in target or 9 in target:
         raise ValueError
     fields = head[end : -2 if head[-2] == 13 else -1]  # from the line end before the first to the one behind the last
     minor = 1
-    if version != b"HTTP/1.1" or target[:1] != b"/" or method == b"CONNECT":
+    if version != b"HTTP/1.1" or target[0] != 47:  # `/`; the target of CONNECT has none
         from .rare import parse_odd_line
 
         target, minor, fields = parse_odd_line(method, target, version, fields)
@@ -118,8 +120,8 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
     while end < len(fields):
         start = end
         end = fields.find(b"\n", start) + 1
-        max_count -= 1
-        if end - start > max_line or max_count < 0:
+        max_headers -= 1
+        if end - start > max_readline or max_headers < 0:
             raise HTTPException(431, "Header too large")
         colon = fields.find(b":", start, end)
         name = fields[start:colon]
@@ -136,9 +138,14 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
                 raise ValueError
             host = value
         elif name == b"connection":
-            if b",close," in b"," + value.replace(b" ", b"").replace(b"\t", b"") + b",":
+            if value == b"close":
                 flags |= _CLOSE
-        elif name in (b"content-length", b"transfer-encoding", b"expect"):
+            elif b"close" in value:
+                from .rare import closes
+
+                if closes(value):
+                    flags |= _CLOSE
+        elif name in b"content-length transfer-encoding expect":  # one constant; frame() looks closer
             from .body import frame
 
             length, flags = frame(name, value, minor, length, flags)
@@ -148,7 +155,7 @@ def parse_head(head: bytes, max_line: int, max_count: int) -> "tuple[str, str, i
             raise ValueError
     elif host:
         name, mark, number = host.partition(b":")
-        if not is_token(name) or b"#" in name or number and not number.isdigit():
+        if not is_token(name) or 35 in name or number and not number.isdigit():
             from .rare import check_odd_host
 
             check_odd_host(host)
@@ -301,7 +308,7 @@ class Request:
         url: str,
         http_version: str,
         headers: "Any",
-        *more: "Any",
+        *args: "Any",
         **named: "Any",
     ) -> None:
         self.app = app
@@ -318,21 +325,21 @@ class Request:
             self.query_string = url[mark + 1 :]
         if client_addr:
             self.client_addr = client_addr
-        if more or named:
+        if args or named:
             from microdot.lazy import set_more
 
-            set_more(self, *more, **named)
+            set_more(self, *args, **named)
 
     def __getattr__(self, name: str) -> "Any":
         if name == "json":
             # Where its body was loaded: many boards are asked for nothing else.
-            from microdot.body import parse_json
+            from microdot.body import parse
 
-            self.json = value = parse_json(self)
+            self.json = value = parse(self)
             return value
-        from .lazy import request_attribute
+        from .lazy import attribute
 
-        return request_attribute(self, name)
+        return attribute(self, name)
 
 
 class Response:
@@ -467,14 +474,14 @@ class Response:
             self._type = "application/json; charset=UTF-8"
         self.body = body
         if headers or reason is not None:
-            from .headers import check_response
+            from .headers import set_headers
 
-            check_response(self, headers, reason)
+            set_headers(self, headers, reason)
 
     def __getattr__(self, name: str) -> "Any":
-        from .replies import response_attribute
+        from .replies import attribute
 
-        return response_attribute(self, name)
+        return attribute(self, name)
 
     @property
     def headers(self) -> "Headers":
@@ -494,12 +501,12 @@ class Response:
         kind = self._type or self.default_content_type
         return kind if "charset=" in kind else kind + "; charset=UTF-8"
 
-    def head(self, minor: int, lines: str, body: bytes = b"") -> bytes:
+    def head(self, version: int, text: str, body: bytes = b"") -> bytes:
         """Return the status line and the headers, up to and with the empty line, and a body behind it.
 
         Args:
-            minor: minor version of HTTP, 0 or 1.
-            lines: complete header lines that the server adds (Date, Content-Length, Connection …).
+            version: minor version of HTTP, 0 or 1.
+            text: complete header lines that the server adds (Date, Content-Length, Connection …).
             body: what is to follow.
 
         Raises:
@@ -507,15 +514,15 @@ class Response:
         """
         status = self.status_code
         if self._headers is not None or self.reason is not None or status == 204 or status == 304:
-            from microdot.headers import full_head
+            from microdot.headers import head
 
-            return full_head(self, minor, lines) + body
+            return head(self, version, text) + body
         return b"HTTP/1.%d %d %s\r\nContent-Type: %s\r\n%s\r\n%s" % (
-            minor,
+            version,
             status,
             port.REASONS.get(status, b"N/A"),
             self.content_type().encode(),
-            lines.encode(),
+            text.encode(),
             body,
         )
 
@@ -524,17 +531,17 @@ class Response:
 Response.already_handled = Response()
 
 
-def make_response(result: "Any") -> Response:
+def make_response(value: "Any") -> Response:
     """Make a `Response` of what a handler returned: body, status, (body, status), (body, status, headers), …"""
-    if isinstance(result, Response):
-        return result
-    if isinstance(result, tuple):
-        if len(result) < 2 or not isinstance(result[1], int):
-            from .headers import unusual
+    if isinstance(value, Response):
+        return value
+    if isinstance(value, tuple):
+        if len(value) < 2 or not isinstance(value[1], int):
+            from .headers import make_response as make_unusual
 
-            result = unusual(result)
-        return Response(*result)
-    return Response(b"", result) if isinstance(result, int) else Response(result)
+            return make_unusual(value)
+        return Response(*value)
+    return Response(b"", value) if isinstance(value, int) else Response(value)
 
 
 if port.SERVER:

@@ -1,6 +1,6 @@
 """Bodies of the native server that are chunked or streamed."""
 
-from .body import wait
+from .body import BLOCK, wait
 from .http import HTTPException, const, is_token, port
 
 TYPE_CHECKING = const(False)
@@ -46,7 +46,7 @@ class ByteStream:
         """Read `n` bytes; fewer only at the end."""
         parts = []
         while n > 0:
-            data = await self._some(n if n < port.FILE_BLOCK else port.FILE_BLOCK)
+            data = await self._some(n if n < BLOCK else BLOCK)
             if not data:
                 break
             parts.append(data)
@@ -195,7 +195,7 @@ async def load_other(request: "Request") -> None:
     if length <= most:
         body = bytearray()  # one buffer: chunks may be as small as a byte
         while len(body) <= most:
-            data = await stream.read(port.FILE_BLOCK)
+            data = await stream.read(BLOCK)
             if not data:
                 request.pending = None
                 request.body = bytes(body)

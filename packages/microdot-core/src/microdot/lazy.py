@@ -181,7 +181,7 @@ _METHODS: "dict[str, Callable[..., Any]]" = {
 }
 
 
-def request_attribute(request: Request, name: str) -> "Any":
+def attribute(request: Request, name: str) -> "Any":
     """Make an attribute of a request; AttributeError when there is none of that name."""
     if name in _DEFAULTS:
         return _DEFAULTS[name]

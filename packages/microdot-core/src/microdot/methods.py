@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .app import Microdot
 
 
-def app_attribute(app: "Microdot", name: str) -> "Any":
+def attribute(app: "Microdot", name: str) -> "Any":
     """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
     if name in ("put", "patch", "delete", "query"):
         return lambda url_pattern: app.route(url_pattern, [name])
@@ -18,6 +18,6 @@ def app_attribute(app: "Microdot", name: str) -> "Any":
 
         return lambda: shutdown(app)
     # The rest is for applications that have more than routes.
-    from .hooks import app_attribute
+    from .hooks import attribute as further
 
-    return app_attribute(app, name)
+    return further(app, name)

@@ -153,7 +153,7 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
                 raise ValueError("response: the body is shorter than its Content-Length")
             if "close" in str(_own(response).get("Connection", "")).lower():
                 keep = False
-            lines = connection.server.date()
+            lines = connection.server.date
             if response.status_code < 200 or response.status_code in (204, 304):
                 body = b""
                 length = 0

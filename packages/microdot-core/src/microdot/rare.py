@@ -4,6 +4,7 @@ from .http import HTTPException, Request, const, is_token, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from .http import Response
     from .server import Connection, Server
 
 _LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer that it did not wait for
@@ -28,7 +29,7 @@ def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) 
         raise ValueError
     if version[5:6] != b"1":
         raise HTTPException(505, "HTTP version not supported")
-    if method == b"CONNECT":
+    if method == b"CONNECT":  # RFC 9112 3.2.3
         raise HTTPException(501, "Not implemented")
     if target[:1] != b"/" and (target != b"*" or method != b"OPTIONS"):
         # 3.2.2: a server must accept the absolute form, whose host counts instead of the one in Host.
@@ -51,6 +52,11 @@ def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) 
     return target, 0 if version[7:] == b"0" else 1, fields
 
 
+def closes(options: bytes) -> bool:
+    """Tell whether `close` is among several connection options (RFC 9112 9.6)."""
+    return b",close," in b"," + options.replace(b" ", b"").replace(b"\t", b"") + b","
+
+
 def check_odd_host(host: bytes) -> None:
     """Raise ValueError when a Host header that is no plain name or address is malformed (RFC 9110 7.2)."""
     colon = host.rfind(b":")
@@ -59,24 +65,23 @@ def check_odd_host(host: bytes) -> None:
         raise ValueError
 
 
-def skip_empty_lines(buffer: bytes) -> bytes:
-    """Return `buffer` without the empty lines that may precede a request (RFC 9112 2.2)."""
-    at = 0
-    while buffer[at : at + 2] == b"\r\n" or buffer[at : at + 1] == b"\n":
-        at = buffer.find(b"\n", at) + 1
-    return buffer[at:]
-
-
-def check_size(buffer: bytes, end: int) -> None:
-    """Refuse a head that is too long: `end` is where it ends in `buffer`, negative when that has not come yet.
+def trim(buffer: bytes) -> bytes:
+    """Return `buffer` without the empty lines that may precede a request (RFC 9112 2.2); refuse a head that is too long.
 
     Raises:
         HTTPException: 414 or 431.
     """
-    if not 0 <= buffer.find(b"\n") < Request.max_readline:
-        raise HTTPException(414, "Request line too long")
-    if (len(buffer) if end < 0 else end) > Request.max_head_length:
-        raise HTTPException(431, "Header too large")
+    at = 0
+    while buffer[at : at + 2] == b"\r\n" or buffer[at : at + 1] == b"\n":
+        at = buffer.find(b"\n", at) + 1
+    buffer = buffer[at:]
+    if len(buffer) >= Request.max_readline:
+        if not 0 <= buffer.find(b"\n") < Request.max_readline:
+            raise HTTPException(414, "Request line too long")
+        ends = [end for end in (buffer.find(b"\n\r\n"), buffer.find(b"\n\n"), len(buffer)) if end >= 0]
+        if min(ends) > Request.max_head_length:
+            raise HTTPException(431, "Header too large")
+    return buffer
 
 
 async def fail(connection: "Connection", problem: Exception) -> None:
@@ -108,13 +113,13 @@ async def refuse(connection: "Connection", problem: "Exception") -> None:
             app.finish(None, response, problem)
 
 
-def can_skip(connection: "Connection") -> bool:
-    """Tell whether what the handler left of the request body is little and surely comes."""
-    return not connection.expecting and 0 < connection.left <= _SKIP
+async def respond(connection: "Connection", response: "Response", version: int, keep: bool) -> bool:
+    """Do what `Connection.respond()` does when the handler left something of the request body.
 
-
-async def leave_body(connection: "Connection", keep: bool) -> bool:
-    """Skip what is left of a request body to keep the connection; or linger, and return False."""
+    If it is little and surely comes, it is skipped to keep the connection; else the client gets time to read the answer.
+    """
+    keep = keep and connection.credit > -2 and 0 < connection.left <= _SKIP
+    keep = await connection.respond(response, version, keep)
     try:
         while keep and connection.left:
             if not connection.buffer:

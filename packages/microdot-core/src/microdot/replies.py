@@ -1,11 +1,13 @@
 """Responses that programs make themselves: cookies, redirects, files."""
 
-from .http import Response, const, http_date as http_date, is_token
+from .http import Response, const, date, is_token
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+http_date = date
 
 
 def set_cookie(
@@ -179,7 +181,7 @@ METHODS: "dict[str, Callable[..., Any]]" = {
 }
 
 
-def response_attribute(response: Response, name: str) -> "Any":
+def attribute(response: Response, name: str) -> "Any":
     """Find a method of a response; AttributeError when there is none of that name."""
     if name not in METHODS:
         raise AttributeError("Response has no attribute " + name)

@@ -59,13 +59,10 @@ def match(route: Route, path: str) -> "dict[str, Any] | None":
 
 def find(app: Microdot, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
     """Do what `Microdot.find()` says, for applications with such routes too."""
-    route = app._static.get(path)
-    while route and method not in route.methods:
-        route = route.next
-    found: "tuple[Route, dict[str, Any]] | None" = (route, {}) if route else None
-    table = app._dynamic
-    # Every beginning of the path that ends in a slash may be the literal one of a pattern.
-    end = path.find("/") + 1
+    found: "tuple[Route, dict[str, Any]] | None" = None
+    table = app._table
+    # The path may be that of a route, and every beginning that ends in a slash the literal one of a pattern.
+    end = len(path)
     while end:
         route = table.get(path[:end])
         while route and not (found and found[0].index < route.index):
@@ -75,7 +72,7 @@ def find(app: Microdot, path: str, method: str) -> "tuple[Route, dict[str, Any]]
                     found = route, args
                     break
             route = route.next
-        end = path.find("/", end) + 1
+        end = path.rfind("/", 0, end - 1) + 1
     return found
 
 

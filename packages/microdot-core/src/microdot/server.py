@@ -7,9 +7,9 @@ happens is in `rare.py`.
 
 import time
 
-from .http import HTTPException, Request, Response, const, http_date, parse_head, port
+from .http import HTTPException, Request, Response, const, date, parse_head, port as _port
 
-port.collect()
+_port.collect()
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -31,21 +31,21 @@ class Server:
         app: the application; its settings (`max_connections`, `head_timeout`, …) are read as they are needed.
     """
 
-    tick = 1  # the clock of all deadlines
+    tick = 3  # the clock of all deadlines
+    date = ""  # the Date header line (RFC 9110 6.6.1), made once a second; empty while there is no clock
     stopping = False
-    refused = 0  # connections that are told so, on CPython
     sockets: "Any" = None
     if TYPE_CHECKING:
         ssl: Any
+        refused: int  # connections that are told so, on CPython
         loop: Any  # CPython's event loop, for other threads
         accepting: Any  # a board's task that accepts
-    _dated = -4  # the tick when the Date line was made
 
     def __init__(self, app: "Microdot") -> None:
         self.app = app
         self.connections: "set[Connection]" = set()
 
-    async def run(self, host: str, port_number: int, ssl: "Any", start_serving: bool) -> "Any":
+    async def run(self, host: str, port: int, ssl: "Any", start_serving: bool) -> "Any":
         """Serve until `stop.stop()` is called; or, without `start_serving`, return the bound sockets.
 
         Raises:
@@ -53,17 +53,18 @@ class Server:
         """
         app = self.app
         self.ssl = ssl
+        self.sweep()
         if app._hooked and not app._servers:
             await app.begin()
         app._servers.append(self)
         try:
-            self.sockets = await port.listen(self, Connection, host, port_number, start_serving)
+            self.sockets = await _port.listen(self, host, port, start_serving)
             if app.debug:
-                print("Starting async server on %s:%d..." % (host, port_number))
+                print("Starting async server on %s:%d..." % (host, port))
             if not start_serving:
-                return port.in_background(self)
+                return _port.in_background(self)
             while not self.stopping:
-                await port.sleep_ms(_TICK)
+                await _port.sleep_ms(_TICK)
                 try:
                     self.sweep()
                 except Exception:  # no heap for the list of connections: at the next tick there may be
@@ -78,33 +79,29 @@ class Server:
     def sweep(self) -> None:
         """Advance the clock and end every wait whose deadline has passed."""
         self.tick += 1
+        if not self.tick & 3:
+            t = time.gmtime()
+            if t[0] > 2023:
+                self.date = "Date: %s\r\n" % date(t)
         for connection in list(self.connections):
             try:
                 if connection.watch:
                     connection.watch()
                 expires = connection.expires
                 if connection.since:
-                    seconds = self.app.idle_timeout if connection.idle else self.app.head_timeout
-                    expires = connection.since + 1 + int(seconds * 4) if seconds else 0
+                    timeout = self.app.idle_timeout if connection.idle else self.app.head_timeout
+                    expires = connection.since + 1 + int(timeout * 4) if timeout else 0
                 if 0 < expires <= self.tick:
                     connection.expire(HTTPException(408, "Request timeout"))
             except Exception:  # no heap: the server goes on without this one
                 connection.close()
 
-    def deadline(self, seconds: float) -> int:
-        """Return the tick that is at least `seconds` away; 0, never, for 0."""
-        return self.tick + 1 + int(seconds * 4) if seconds else 0
-
-    def date(self) -> str:
-        """Return a Date header line (RFC 9110 6.6.1), made once a second; empty while there is no clock."""
-        if self.tick - self._dated > 3:
-            self._dated = self.tick
-            t = time.gmtime()
-            self._date = "Date: %s\r\n" % http_date(t) if t[0] > 2023 else ""
-        return self._date
+    def deadline(self, timeout: float) -> int:
+        """Return the tick that is at least `timeout` seconds away; 0, never, for 0."""
+        return self.tick + 1 + int(timeout * 4) if timeout else 0
 
 
-class Connection(port.Link):
+class Connection(_port.Link):
     """One client."""
 
     since = 0  # the tick at which it began to wait for a request, 0: it does not
@@ -114,8 +111,9 @@ class Connection(port.Link):
     upgraded = False  # handed over to a handler
     begun = False  # some of the response is on its way
     if TYPE_CHECKING:
-        expecting: bool  # while `left`: the client waits for `100 Continue` before it sends the body
-        credit: int  # while `left`: 64ths of a tick that its waits may still take, less than 0: not counted yet
+        # While `left`: 64ths of a tick that its waits may still take, -1 before the first,
+        # and -2 when the client waits for `100 Continue` before it sends the body.
+        credit: int
 
     async def run(self) -> None:
         """Serve requests until the connection ends."""
@@ -128,10 +126,10 @@ class Connection(port.Link):
                 start = 0
                 while True:
                     buffer = self.buffer
-                    if buffer and buffer[0] < 14:
-                        from .rare import skip_empty_lines
+                    if buffer and (buffer[0] < 14 or len(buffer) >= Request.max_readline):
+                        from .rare import trim
 
-                        self.buffer = buffer = skip_empty_lines(buffer)
+                        self.buffer = buffer = trim(buffer)
                     # RFC 9112 2.2: a line may end without a CR.
                     end = buffer.find(b"\n\r\n", start)
                     bare = buffer.find(b"\n\n", start)
@@ -139,10 +137,6 @@ class Connection(port.Link):
                     if bare >= 0 and (end < 0 or bare < end):
                         end = bare
                         after = end + 2
-                    if len(buffer) >= Request.max_readline:
-                        from .rare import check_size
-
-                        check_size(buffer, end)
                     if end >= 0:
                         break
                     if buffer and self.idle:
@@ -159,11 +153,11 @@ class Connection(port.Link):
                 buffer = b""  # a board keeps what the local variables of a waiting coroutine hold
                 keep = await self._answer(after)
                 if self.buffer:  # pipelined: others get their turn, and we learn when the peer has gone
-                    await port.sleep_ms(0)
+                    await _port.sleep_ms(0)
         except Exception as exc:  # MemoryError among them
-            if not isinstance(exc, OSError) or exc.errno not in port.GONE:
+            if not isinstance(exc, OSError) or exc.errno not in _port.GONE:
                 try:
-                    port.collect()
+                    _port.collect()
                     from .rare import fail
 
                     await fail(self, exc)
@@ -193,8 +187,7 @@ class Connection(port.Link):
         request.connection = self
         if length:
             self.left = length
-            self.expecting = flags & _EXPECT != 0
-            self.credit = -1
+            self.credit = -2 if flags & _EXPECT else -1
             request.pending = self
         response = failure = None
         try:
@@ -203,10 +196,9 @@ class Connection(port.Link):
                 print(method, request.path, response.status_code)
             keep = minor > 0 and not flags & _CLOSE and app.idle_timeout > 0 and not server.stopping
             if self.left:
-                # What the handler left of the body is skipped, if it is little and surely comes.
-                from .rare import can_skip, leave_body
+                from .rare import respond
 
-                return await leave_body(self, await self.respond(response, minor, keep and can_skip(self)))
+                return await respond(self, response, minor, keep)
             return await self.respond(response, minor, keep)
         except BaseException as exc:
             failure = exc
@@ -215,7 +207,7 @@ class Connection(port.Link):
             if app._hooked:
                 app.finish(request, response, failure)
 
-    async def respond(self, response: Response, minor: int, keep: bool) -> bool:
+    async def respond(self, response: Response, version: int, keep: bool) -> bool:
         """Write `response`; True when the connection may be kept."""
         body = response.body
         if self.upgraded or response is Response.already_handled:
@@ -229,14 +221,14 @@ class Connection(port.Link):
             # A stream, something with a say about the framing, or more than is copied behind a head.
             from microdot.outgoing import respond
 
-            return await respond(self, response, minor, keep)
-        lines = "Content-Length: %d\r\n%s%s" % (len(body), self.server.date(), "" if keep else "Connection: close\r\n")
-        data = response.head(minor, lines, b"" if response.is_head else body)
+            return await respond(self, response, version, keep)
+        text = "Content-Length: %d\r\n%s%s" % (len(body), self.server.date, "" if keep else "Connection: close\r\n")
+        data = response.head(version, text, b"" if response.is_head else body)
         self.begun = True
         if self.write(data):  # one write, one packet
             await self.flush()
         return keep
 
 
-if port.SERVER:
-    port.tune(globals())  # heads are kept for a second
+if _port.SERVER:
+    _port.tune(globals())  # heads are kept for a second
