@@ -5,6 +5,8 @@ from .http import HTTPException, const, is_token, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .http import Request
     from .server import Connection
 
@@ -17,62 +19,7 @@ def bad(status_code: int = 400, reason: str = "Bad request") -> HTTPException:
     return HTTPException(status_code, reason)
 
 
-class ByteStream:
-    """An async byte stream; a subclass has `_more(n)`, which gives at most n bytes, empty at the end."""
-
-    _pending = b""
-
-    async def _more(self, n: int) -> bytes:
-        raise NotImplementedError
-
-    def unread(self, data: bytes) -> None:
-        """Give `data` back to be read again."""
-        self._pending = data + self._pending
-
-    async def _some(self, n: int) -> bytes:
-        pending = self._pending
-        if pending:
-            self._pending = pending[n:]
-            return pending[:n]
-        return await self._more(n)
-
-    async def read(self, n: int = -1) -> bytes:
-        """Read at most `n` bytes as they come, or everything when `n` is negative; empty at the end."""
-        if n >= 0:
-            return await self._some(n) if n else b""
-        return await self.readexactly(1 << 30)
-
-    async def readexactly(self, n: int) -> bytes:
-        """Read `n` bytes; fewer only at the end."""
-        parts = []
-        while n > 0:
-            data = await self._some(n if n < BLOCK else BLOCK)
-            if not data:
-                break
-            parts.append(data)
-            n -= len(data)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    async def readuntil(self, separator: bytes = b"\n") -> bytes:
-        """Read up to and with `separator`; what there is at the end."""
-        data = b""
-        while True:
-            start = len(data) - len(separator) + 1
-            more = await self._some(256)
-            data += more
-            at = data.find(separator, start if start > 0 else 0)
-            if at >= 0:
-                self.unread(data[at + len(separator) :])
-                return data[: at + len(separator)]
-            if not more:
-                return data
-
-    async def readline(self) -> bytes:
-        """Read a line with its line end."""
-        return await self.readuntil()
-
-
-class Incoming(ByteStream):
+class Incoming:
     """The body of a request on the native server; `connection.left` says how much of it is still to come.
 
     Args:
@@ -135,7 +82,8 @@ class Incoming(ByteStream):
         if self._extra > _MAX_EXTRA:
             raise bad()
 
-    async def _more(self, n: int) -> bytes:
+    async def more(self, n: int) -> bytes:
+        """Read at most `n` bytes as they come; empty at the end."""
         connection = self._connection
         left = connection.left
         if not left:
@@ -186,24 +134,25 @@ async def load_other(request: "Request") -> None:
     if stream is None:
         return
     if hasattr(stream, "left"):
-        stream = Incoming(stream, request.max_content_length)
-    elif not isinstance(stream, ByteStream):
-        from .streams import HostStream
+        source: "Any" = Incoming(stream, request.max_content_length)
+    else:
+        from .streams import host_source
 
-        stream = HostStream(stream, length, request.max_content_length)
+        source = host_source(stream, length, request.max_content_length)
     most = request.max_body_length
+    body = bytearray()  # one buffer: chunks may be as small as a byte
     if length <= most:
-        body = bytearray()  # one buffer: chunks may be as small as a byte
         while len(body) <= most:
-            data = await stream.read(BLOCK)
+            data = await source.more(BLOCK)
             if not data:
                 request.pending = None
                 request.body = bytes(body)
                 return
             body.extend(data)
-        stream.unread(bytes(body))
+    from .streams import BodyStream
+
     request.pending = None
-    request.stream = stream
+    request.stream = BodyStream(source, bytes(body))
 
 
 port.seldom.append(__name__)
