@@ -5,6 +5,7 @@
 A board that compiles sources itself holds the whole text and its parse tree in the heap while it does; what is left here
 runs the same. Lines keep their numbers, so a traceback of a board leads to the line of the original.
 
+`const` is not imported any more: boards' compilers fold `NAME = const(…)`, and nobody calls it.
 `assert` and blocks under `if __debug__:` go too, as they do in published bytecode (mpy-cross -O3). The result is compared
 with the original, statement by statement, before it is handed out.
 """
@@ -68,6 +69,11 @@ def _is_long(node: ast.ImportFrom) -> bool:
     return node.level == 0 and (node.module or "").startswith(_PACKAGE)
 
 
+def _without_const(node: ast.ImportFrom) -> list[ast.alias]:
+    """Return what else than `const` is imported; `const as const` hands it on, and stays."""
+    return [one for one in node.names if one.name != "const" or one.asname]
+
+
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
@@ -85,6 +91,8 @@ def _not_on_boards(node: ast.stmt) -> bool:
     """Tell whether a statement goes altogether."""
     if isinstance(node, ast.If) and (_is_checkers(node) or ast.unparse(node.test) == "__debug__"):
         return not node.orelse
+    if isinstance(node, ast.ImportFrom):
+        return not _without_const(node)
     bare = isinstance(node, ast.AnnAssign) and node.value is None
     return _is_text(node) or bare or isinstance(node, ast.Assert) or _is_checker_name(node)
 
@@ -120,6 +128,7 @@ class _Without(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
         if self.inside and _is_long(node):
             node.level, node.module = 1, (node.module or "")[len(_PACKAGE) :]
+        node.names = _without_const(node)
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
@@ -172,12 +181,16 @@ def _drop_annotations(edits: Edits, tree: ast.Module) -> None:
             edits.replace(arrow, edits.end(node.returns), "")
 
 
-def _shorten_imports(edits: Edits, tree: ast.Module) -> None:
+def _shorten_imports(edits: Edits, tree: ast.Module, inside: bool) -> None:
     """Write `from .x import` for `from microdot.x import`: CPython wants the long form, boards keep every name for ever."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and _is_long(node):
-            at = edits.text.index(_PACKAGE, edits.start(node))
-            edits.replace(at, at + len(_PACKAGE) - 1, "")
+        if isinstance(node, ast.ImportFrom):
+            left = _without_const(node)
+            long = inside and _is_long(node)
+            if left and (long or len(left) < len(node.names)):
+                module = "." + (node.module or "")[len(_PACKAGE) :] if long else "." * node.level + (node.module or "")
+                names = ", ".join([f"{one.name} as {one.asname}" if one.asname else one.name for one in left])
+                edits.replace(edits.start(node), edits.end(node), f"from {module} import {names}")
 
 
 def _tidy(text: str) -> str:
@@ -235,8 +248,7 @@ def strip(text: str, name: str = "source") -> str:
     _drop_statements(edits, tree)
     _drop_annotations(edits, tree)
     inside = name.startswith(_PACKAGE[:-1] + "/")
-    if inside:
-        _shorten_imports(edits, tree)
+    _shorten_imports(edits, tree, inside)
     result = _tidy(edits.result())
     wanted = ast.dump(_Without(inside).visit(ast.parse(text)))
     if ast.dump(_Without(inside).visit(ast.parse(result, name))) != wanted:

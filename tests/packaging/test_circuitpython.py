@@ -610,3 +610,15 @@ def f():
     assert "_cpython" not in "".join(here) and " import microdot._micropython as port" in here
     assert "SERVER" not in "".join(here) and " from .body import load" in here
     assert " from microdot.body import load" in strip(text, "main.py").split("\n")  # a program, which is in no package
+
+
+def test_stripping_drops_the_import_of_const() -> None:
+    text = """from micropython import const
+from .http import (
+    Request,
+    const,
+)
+from .http import const as const
+N = const(3)
+"""
+    assert strip(text, "microdot/x.py") == "\nfrom .http import Request\n\n\n\nfrom .http import const as const\nN = const(3)\n"
