@@ -525,6 +525,15 @@ def test_i2_cookie_attributes(server: Server, place: str) -> None:
     assert answer.value("set-cookie") is None
 
 
+def test_i2_a_cookie_that_would_not_be_taken_back(server: Server) -> None:
+    """A browser sends it with every further request: each would be answered 431, a logout too."""
+    cookie = str(ask(server, "/cookie/2030").value("set-cookie"))
+    assert ask(server, "/text", "Cookie: " + cookie).status == 200
+    answer = ask(server, "/cookie/2039")
+    assert (answer.status, answer.value("set-cookie")) == (500, None)
+    assert "cookie: too long for Request.max_readline" in server.output()
+
+
 def test_i2_good_cookies(server: Server) -> None:
     assert ask(server, "/inject/cookie-path?v=/a").value("set-cookie") == "c=v; Path=/a"
     assert ask(server, "/inject/cookie-value?v=x%3dy").value("set-cookie") == "c=x=y"

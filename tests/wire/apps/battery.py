@@ -565,6 +565,13 @@ async def memory_full(request: "Request") -> str:
 # What a program sets in an answer and should not get through
 
 
+@app.get("/cookie/<int:length>")
+async def long_cookie(request: "Request", length: int) -> "Response":
+    response = Response("x")
+    response.set_cookie("c", "v" * length)
+    return response
+
+
 @app.get("/inject/<where>")
 async def inject(request: "Request", where: str) -> "Any":
     value = request.args["v"]

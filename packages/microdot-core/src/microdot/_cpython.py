@@ -54,6 +54,7 @@ _SURPLUS = 64  # connections above `max_connections` while others are about to g
 _LINGERING = 64  # refused ones that get a second to read why
 _PROGRESS = 1024  # bytes that a slow client has to take within `write_timeout` to get that once more
 _WRITE_TOGETHER = 16384
+_COPIED = 65536  # bytes of a body that are copied behind their head
 _SENDFILE = 1048576  # bytes of a file that are copied in one go: others wait meanwhile
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
@@ -177,7 +178,7 @@ def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response")
             or status < 200
             or status == 204
             or status == 304
-            or len(body) > FILE_BLOCK  # more is not copied behind a head
+            or len(body) > _COPIED
             or response is handled
             or connection.upgraded
         ):

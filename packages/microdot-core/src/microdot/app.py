@@ -142,7 +142,7 @@ class Microdot:
         def install(self, extension: E) -> E:
             """Set an extension up on this application by calling its `setup(app)`; returns the extension."""
 
-        def mount(self, subapp: Microdot, url_prefix: str = "", local: bool = False) -> None:
+        def mount(self, subapp: "Microdot", url_prefix: str = "", local: bool = False) -> None:
             """Add the routes of another application.
 
             Args:

@@ -1,6 +1,6 @@
 """Header fields: a dict that does not mind the case of its keys, and a response's head with fields of its own."""
 
-from .http import Response, const, is_token, port
+from .http import Request, Response, const, is_token, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -154,6 +154,9 @@ def head(response: Response, version: int, extra: str) -> bytes:
             count -= 1
         value = headers[name]
         for one in value if isinstance(value, list) else (value,):
+            if lower == "set-cookie" and len(str(one).split(";")[0]) + 10 > Request.max_readline:
+                # The browser would send it with every request, and get 431 for each.
+                raise ValueError("cookie: too long for Request.max_readline")
             text += "%s: %s\r\n" % (name, one)
             count += 1
     if not typed:

@@ -279,7 +279,7 @@ class Request:
         @staticmethod
         async def create(
             app: Microdot, client_reader: Any, client_writer: Any, client_addr: Any, scheme: str | None = None
-        ) -> Request | None:
+        ) -> "Request | None":
             """Read a request from a stream, leniently, as tests and old programs do; servers parse strictly."""
 
         def __init__(
@@ -373,10 +373,10 @@ class Response:
         #: File extensions and their media types, for `send_file()`. Add your own.
         types_map: dict[str, str]
         #: What a handler returns when it has answered by itself, after an upgrade: nothing more is written.
-        already_handled: Response
+        already_handled: "Response"
 
         @classmethod
-        def redirect(cls, location: str, status_code: int = 302) -> Response:
+        def redirect(cls, location: str, status_code: int = 302) -> "Response":
             """Make a response that sends the client elsewhere.
 
             Args:
@@ -397,7 +397,7 @@ class Response:
             max_age: int | None = None,
             compressed: bool | str = False,
             file_extension: str = "",
-        ) -> Response:
+        ) -> "Response":
             """Make a response of a file. The name is trusted: check what comes from a client, or use microdot-static.
 
             Args:
