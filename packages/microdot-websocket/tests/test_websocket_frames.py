@@ -82,6 +82,7 @@ def open_frames() -> WebSocket:
     ws._link = Link()
     ws._heard = ws._link.tick
     ws._steps = ws._frames()
+    ws._busy = True  # somebody receives
     return ws
 
 
@@ -131,15 +132,19 @@ def read(data: bytes, size: int) -> "list[object]":
             if message is not False:
                 text = isinstance(message, str)
                 got.append((T if text else B, message.encode() if text else message))
-    if ws._open or not takes_a_new_message(ws):
+    if not takes_a_new_message(ws):
         got.append("unfinished")
     return got
 
 
 def takes_a_new_message(ws: WebSocket) -> bool:
     """Tell whether no message is under way; the WebSocket is of no use afterwards."""
+    ws._busy = False
+    if next(ws._steps) is False:  # within a data frame
+        return False
     if ws._link.buffer:  # the beginning of a header
         return True
+    ws._busy = True
     ws._link.buffer = frame(0x81)
     try:
         next(ws._steps)
@@ -376,6 +381,7 @@ def test_the_length_of_a_frame_is_held_against_the_limit_before_its_payload() ->
     for limit, taken in ((1 << 40, True), ((1 << 40) - 1, False)):
         ws = open_frames()
         ws.max_message_length = limit
+        ws._busy = False
         ws._link.buffer = frame(0x82, b"", 1 << 40)
         try:
             assert next(ws._steps) is False and taken
@@ -408,6 +414,7 @@ async def test_a_message_for_which_there_is_no_heap() -> None:
         yield
 
     ws._steps = steps()
+    ws._busy = False
     try:
         await ws.receive()
     except WebSocketError as exc:
@@ -425,6 +432,7 @@ def test_no_heap_while_nobody_receives_ends_the_handler_and_not_the_server() -> 
         yield
 
     ws._steps = steps()
+    ws._busy = False
     ws._look()
     assert ws.closed and ws._link.cancelled
 

@@ -11,7 +11,7 @@ from .wire import field
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Callable, Generator
     from typing import Any
 
 _TEXT = const(1)
@@ -20,7 +20,6 @@ _PING = const(9)
 _PONG = const(10)
 
 _LINGER = const(5)  # quarters of a second in which the peer may answer our Close
-_FAILED = const(2)  # the same after a failure
 
 
 def choose(ws: WebSocket, headers: "dict[str, str]") -> None:
@@ -37,7 +36,7 @@ def choose(ws: WebSocket, headers: "dict[str, str]") -> None:
 
 def _is_code(code: int) -> bool:
     # 7.4 and IANA's registry: what may stand in a Close frame.
-    return 1000 <= code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
+    return 999 < code < 1015 and not 1003 < code < 1007 or 2999 < code < 5000
 
 
 async def close(ws: WebSocket, code: int = 1000, reason: str = "") -> None:
@@ -89,20 +88,17 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
         problem = None
     try:
         await close(ws, code, reason)
-        link = ws._link
-        if not ws._over:  # the native server's
+        if not ws._over and not ws._busy:
+            ws._busy = ws._pieces = True
+            link = ws._link
             link.watch = None
-            # After a failure it has the time to read our Close; otherwise its own ends the wait, in most cases.
-            link.expires = link.server.tick + (_LINGER if ws._steps else _FAILED)
-            ws._pieces = True
-            if not ws._steps:  # nothing that it says tells when it has read our Close
-                getattr(link, "half_close", bool)()  # boards' sockets cannot
-        while not ws._over and not ws._busy:
-            if not ws._steps:
-                link.buffer = b""
-            elif next(ws._steps) is not None:
-                continue
-            ws._over = not await link.fill()
+            link.expires = link.server.tick + _LINGER
+            while not ws._over:
+                if not ws._steps:
+                    link.buffer = b""  # after a failure nothing that it says means anything
+                elif next(ws._steps) is not None:
+                    continue
+                ws._over = not await link.fill()
     except (OSError, HTTPException):  # it has come, or the time is over
         pass
     finally:
@@ -189,29 +185,10 @@ async def readinto(ws: WebSocket, buffer: "bytearray | memoryview") -> int:
 def process_frame(ws: WebSocket, opcode: int, payload: "Any") -> "tuple[int | None, Any]":
     """Return the opcode to answer with, or None, and the message or what to answer."""
     if opcode == _CLOSE:
-        raise WebSocketError()
+        raise WebSocketError("Websocket connection closed")
     if opcode == _TEXT:
         payload = str(payload, "utf-8")
     return _PONG if opcode == _PING else None, None if opcode == _PONG else payload
-
-
-def attribute(ws: WebSocket, name: str) -> "Any":
-    """Return what a `WebSocket` has besides; AttributeError when there is none of that name."""
-    if name not in _ATTRIBUTES:
-        raise AttributeError(name)
-    value = _ATTRIBUTES[name]
-    return value and (lambda *args, **kwargs: value(ws, *args, **kwargs))
-
-
-_ATTRIBUTES: "dict[str, Any]" = {
-    "readinto": readinto,
-    "close": close,
-    "_process_websocket_frame": process_frame,
-    "opcode": 0,
-    "subprotocol": None,
-    "close_reason": "",
-    "_rest": None,
-}
 
 
 # Hosts that frame messages themselves ---------------------------------------------------------------------------------
@@ -281,17 +258,69 @@ class Messages:
                     await self.channel.send(data)
 
 
-async def upgrade_within(ws: WebSocket) -> WebSocket:
-    """Do what `websocket_upgrade()` says."""
-    await ws.handshake()
+async def carry(ws: WebSocket, headers: "dict[str, str]") -> None:
+    """Shake hands on a host that is not the native server."""
+    carrier(ws, await ws.request.upgrade(headers))
+
+
+# What programs may ask for ---------------------------------------------------------------------------------------------
+
+
+async def websocket_upgrade(request: Request, **settings: "Any") -> WebSocket:
+    """Make a WebSocket of a request, in any route and after checks of your own.
+
+    It is closed when the handler returns; what the handler returns is not sent.
+
+    Args:
+        request: the request.
+        settings: attributes of `WebSocket`, such as `origins` and `protocols`, for this connection.
+
+    Raises:
+        HTTPException: see `WebSocket.handshake()`.
+    """
+    ws = await WebSocket(request, **settings).handshake()
 
     async def after(request: "Request", response: Response) -> Response:
         await finish(ws, None)
         return Response.already_handled
 
-    ws.request.after_request(after)
+    request.after_request(after)
     return ws
 
+
+def websocket_wrapper(
+    f: "Callable[..., Any]", upgrade_function: "Callable[[Request], Awaitable[WebSocket]]"
+) -> "Callable[..., Any]":
+    """Return the route of a WebSocket handler: for existing programs.
+
+    Args:
+        f: `f(request, ws, **path_args)`, a coroutine function.
+        upgrade_function: makes the `WebSocket` of a request.
+    """
+
+    async def wrapper(request: Request, *args: "Any", **kwargs: "Any") -> Response:
+        ws = await upgrade_function(request)
+        problem = None
+        try:
+            await f(request, ws, *args, **kwargs)
+        except WebSocketError:
+            pass
+        except BaseException as exc:
+            problem = exc
+        await finish(ws, problem)
+        return Response.already_handled
+
+    return wrapper
+
+
+WebSocket.opcode = 0
+WebSocket.subprotocol = None
+WebSocket.close_reason = ""
+WebSocket.close = close  # type: ignore[method-assign,assignment]
+WebSocket.readinto = readinto  # type: ignore[method-assign,assignment]
+WebSocket._process_websocket_frame = process_frame  # type: ignore[method-assign,assignment]
+WebSocket._rest = None
+del WebSocket.__getattr__
 
 try:
     from ._websocket_hosts import carrier as carrier, check_utf8, print_exception  # type: ignore[assignment]  # never on boards

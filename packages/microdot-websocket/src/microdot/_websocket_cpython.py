@@ -1,13 +1,11 @@
-"""What CPython does at the speed of memory: masks and UTF-8 at the speed of memory."""
+"""What CPython does its own way: masks and UTF-8 at the speed of memory, short messages in one step, names of handlers."""
 
 from codecs import utf_8_decode
-from functools import wraps as wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from .http import Request
-
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from .websocket import WebSocket
 
@@ -87,7 +85,7 @@ def _quick(ws: "WebSocket", steps: "Generator[Any, None, None]") -> "Generator[A
             length = data[2] << 8 | data[3]
             start = 8 if length > 125 else size
         end = start + length
-        limit = Request.max_body_length if ws.max_message_length < 0 else ws.max_message_length
+        limit = ws.request.max_body_length if ws.max_message_length < 0 else ws.max_message_length
         if (
             (data[0] == 0x81 or data[0] == 0x82)
             and 0 < length
@@ -95,7 +93,7 @@ def _quick(ws: "WebSocket", steps: "Generator[Any, None, None]") -> "Generator[A
             and end <= size
             and not 0 < limit < length
             and not ws._pieces
-            and not ws._asleep  # set by tune()
+            and ws._busy  # messages are for those who receive
         ):
             ws._heard = link.server.tick
             link.buffer = data[end:] if end < size else b""
@@ -115,16 +113,25 @@ def _quick(ws: "WebSocket", steps: "Generator[Any, None, None]") -> "Generator[A
                 break
 
 
-def tune(cls: "type[WebSocket]") -> None:
-    """Have short messages taken out of the buffer in one step."""
-    frames = cls._frames
-    look = cls._look
+def tune(module: "dict[str, Any]") -> None:
+    """Put these in place of what boards have in `websocket.py`, and load the rest of it: here nothing is gained by waiting.
 
-    def _look(ws: "WebSocket") -> None:
-        ws._asleep = True  # type: ignore[attr-defined]  # messages are for those who receive
-        look(ws)
-        ws._asleep = False  # type: ignore[attr-defined]
+    Args:
+        module: its names.
+    """
+    frames = module["WebSocket"]._frames
+    decorate = module["with_websocket"]
 
-    cls._asleep = False  # type: ignore[attr-defined]
-    cls._frames = lambda ws: _quick(ws, frames(ws))  # type: ignore[method-assign,assignment]
-    cls._look = _look  # type: ignore[method-assign,assignment]
+    @wraps(decorate)
+    def with_websocket(f: "Callable[..., Any] | None" = None, **settings: Any) -> "Callable[..., Any]":
+        return wraps(f)(decorate(f, **settings)) if f else lambda f: with_websocket(f, **settings)
+
+    module["unmask"] = unmask
+    module["highest"] = highest
+    module["with_websocket"] = with_websocket
+    module["WebSocket"]._frames = lambda ws: _quick(ws, frames(ws))
+    from . import _websocket as rest
+
+    module["websocket_upgrade"] = rest.websocket_upgrade
+    module["websocket_wrapper"] = rest.websocket_wrapper
+    del module["__getattr__"]

@@ -116,7 +116,7 @@ class Streams:
                     except OSError:
                         pass
             if 0 < self.expires <= self.tick:
-                self.expire(WebSocketError())
+                self.expire(WebSocketError("no answer"))
 
     def _wake(self, more: bool) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -11,8 +11,10 @@ frame messages themselves.
 """
 
 from asyncio import sleep
+from binascii import a2b_base64, b2a_base64
+from hashlib import sha1
 
-from .http import HTTPException, Request, Response, const
+from .http import HTTPException, Response, const
 from .wire import field, look, switch
 
 TYPE_CHECKING = const(False)
@@ -20,39 +22,36 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
     from typing import Any
 
+    from ._websocket import websocket_upgrade as websocket_upgrade, websocket_wrapper as websocket_wrapper
+    from .http import Request
+
 _JOIN = const(8192)  # a longer payload is written apart from its header, so that it is not copied
 
-try:
-    from ._websocket_cpython import highest, tune, unmask, wraps  # never on boards
-except ImportError:
-    wraps = None  # type: ignore[assignment]  # functions of boards have no names to keep
-    highest = max  # type: ignore[assignment]  # a loop in C
+highest = max
 
-    def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
-        """Take the mask off (5.3).
 
-        Args:
-            data: a piece of the payload.
-            mask: the mask.
-            at: where in the payload it begins.
-        """
-        buffer = bytearray(data)
-        for i in range(len(buffer)):
-            buffer[i] ^= mask[(i + at) & 3]
-        return buffer
+def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
+    """Take the mask off (5.3).
+
+    Args:
+        data: a piece of the payload.
+        mask: the mask.
+        at: where in the payload it begins.
+    """
+    buffer = bytearray(data)
+    for i in range(len(buffer)):
+        buffer[i] ^= mask[(i + at) & 3]
+    return buffer
 
 
 class WebSocketError(OSError):
     """The connection has ended: the peer closed it or has gone, or it broke the protocol.
 
-    Args:
-        reason: what happened.
+    Attributes:
         code: the close code (7.4); 1005: the peer gave none, 1006: it went without a word.
     """
 
-    def __init__(self, reason: str = "Websocket connection closed", code: int = 1006) -> None:
-        super().__init__(reason)
-        self.code = code
+    code = 1006
 
 
 class WebSocket:
@@ -93,16 +92,16 @@ class WebSocket:
     closed = False
     close_code: "int | None" = None
 
-    _link: "Any" = None  # the server's side of the connection: bytes in its buffer, `write()`, `fill()`, `flush()`
-    _steps: "Any" = None  # what reads the peer's frames; None: nothing that it still sends has a meaning
     _pieces = False  # readinto() asks for pieces of messages
-    _open = False  # a data frame has begun, and waits for somebody who receives
-    _busy = False  # somebody waits for bytes
+    _busy = False  # somebody receives
     _full = 0  # 1: the peer has to take what was written before more is, 2: and somebody waits for that
     _sender: "Any" = None  # the task that is sending a message in fragments
     _over = False  # the peer will send no more
 
     if TYPE_CHECKING:
+        _link: Any  # the server's side of the connection: bytes in its buffer, `write()`, `fill()`, `flush()`
+        _steps: Any  # what reads the peer's frames; None: nothing that it still sends has a meaning
+        _heard: int  # the tick of the last frame
         close_reason: str
         subprotocol: str | None
         opcode: int
@@ -140,9 +139,9 @@ class WebSocket:
             setattr(self, name, settings[name])
 
     def __getattr__(self, name: str) -> "Any":
-        from ._websocket import attribute
+        import microdot._websocket  # which gives the class all the rest, and takes this function away
 
-        return attribute(self, name)
+        return getattr(self, name)
 
     async def handshake(self) -> "WebSocket":
         """Check the client's handshake (4.2.1) and answer it; returns itself.
@@ -150,29 +149,28 @@ class WebSocket:
         Raises:
             HTTPException: 400 it is none, 403 the origin is not allowed, 426 for a version other than 13.
         """
-        from binascii import a2b_base64, b2a_base64
-        from hashlib import sha1
-
         request = self.request
         link = request.connection
         key = field(request, "Sec-WebSocket-Key")
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         # ASGI servers have checked the handshake; in HTTP/2 it looks different.
         if not getattr(link, "accepted", False):
             try:
-                n = len(a2b_base64(key))
+                if (
+                    request.method != "GET"
+                    or request.http_version[-3:] != "1.1"
+                    or len(key) != 24
+                    or len(a2b_base64(key)) != 16
+                ):
+                    raise ValueError
+                for name in headers:
+                    if headers[name].lower() not in field(request, name).lower().replace(",", " ").split():
+                        raise ValueError
             except ValueError:
-                n = 0
-            if (
-                request.method != "GET"
-                or request.http_version[-3:] != "1.1"
-                or "websocket" not in field(request, "Upgrade").lower().replace(",", " ").split()
-                or "upgrade" not in field(request, "Connection").lower().replace(",", " ").split()
-                or len(key) != 24
-                or n != 16
-            ):
                 raise HTTPException(400)
             if field(request, "Sec-WebSocket-Version") != "13":
-                raise HTTPException(426, None, {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
+                headers["Sec-WebSocket-Version"] = "13"
+                raise HTTPException(426, None, headers)
         # 10.2: browsers send cookies along with the handshakes of any page, so others' pages are to be kept out.
         origin = field(request, "Origin")
         allowed = self.origins
@@ -186,13 +184,9 @@ class WebSocket:
             )
         ):
             raise HTTPException(403)
-        headers = {
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Accept": b2a_base64(sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-            .decode()
-            .strip(),
-        }
+        headers["Sec-WebSocket-Accept"] = (
+            b2a_base64(sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode().strip()
+        )
         if self.protocols:
             from ._websocket import choose
 
@@ -204,15 +198,16 @@ class WebSocket:
             self._steps = self._frames()
             link.watch = self._look
         else:
-            from ._websocket import carrier
+            from ._websocket import carry
 
-            carrier(self, await request.upgrade(headers))
+            await carry(self, headers)
         return self
 
     def _frames(self) -> "Generator[Any, None, None]":
         """Yield the client's messages, or pieces of them and an empty one at the end of each.
 
-        None when more bytes are needed, or the peer has to take some first; False at the beginning of a data frame.
+        None when more bytes are needed, or the peer has to take some first; False when a data frame waits for somebody who
+        receives.
 
         Raises:
             WebSocketError: the connection has ended.
@@ -238,18 +233,15 @@ class WebSocket:
                 and first > 0x87
             ):
                 raise self._fail(1002)
-            start = 6
-            if length > 125:
-                start = 8 if length == 126 else 14
-                while len(link.buffer) < start:
-                    yield None
+            start = 6 if length < 126 else 8 if length == 126 else 14
+            end = start + length if first > 0x87 else start
+            while len(link.buffer) < end:
+                yield None
+            if start > 6:
                 length = int.from_bytes(link.buffer[2 : start - 4], "big")
                 # 5.2: the shortest form must be used, and the highest bit is 0.
                 if length < (126 if start == 8 else 65536) or length >> 63:
                     raise self._fail(1002)
-            end = start + length if first > 0x87 else start
-            while len(link.buffer) < end:
-                yield None
             data = link.buffer
             link.buffer = data[end:]
             mask = data[start - 4 : start]
@@ -258,7 +250,7 @@ class WebSocket:
                 if first == 0x88:
                     code = 1005
                     if data:
-                        code = data[0] << 8 | data[-1]
+                        code = int.from_bytes(data, "big")
                         if length != 2 or not 999 < code < 1002:
                             from ._websocket import read_close
 
@@ -273,31 +265,31 @@ class WebSocket:
                 message = bytearray()
             limit = self.max_message_length
             if limit < 0:
-                limit = Request.max_body_length
+                limit = self.request.max_body_length
             if 0 < limit < len(message) + length and not self._pieces:
                 raise self._fail(1009, "Message too large")
-            self._open = True
-            yield False
             at = 0
-            while length:
-                while not link.buffer:
+            while length or not self._busy:
+                if not self._busy:
+                    yield False
+                elif not link.buffer:
                     yield None
-                n = min(length, len(link.buffer))
-                self._heard = link.server.tick
-                data = link.buffer
-                link.buffer = data[n:]
-                data = unmask(data[:n], mask, at)
-                at += n
-                length -= n
-                if kind == 1 and (rest or highest(data) > 127):
-                    from ._websocket import check_utf8
-
-                    rest = check_utf8(self, data, rest)
-                if self._pieces:
-                    yield data
                 else:
-                    message.extend(data)
-            self._open = False
+                    self._heard = link.server.tick
+                    data = link.buffer
+                    n = min(length, len(data))
+                    link.buffer = data[n:]
+                    data = unmask(data[:n], mask, at)
+                    at += n
+                    length -= n
+                    if kind == 1 and (rest or highest(data) > 127):
+                        from ._websocket import check_utf8
+
+                        rest = check_utf8(self, data, rest)
+                    if self._pieces:
+                        yield data
+                    else:
+                        message.extend(data)
             if first > 127:
                 if rest:
                     raise self._fail(1007)
@@ -316,10 +308,12 @@ class WebSocket:
                 self._over = True
             else:
                 try:
-                    self._put(0x88, b"" if code == 1005 else bytes((code >> 8, code & 255)) + reason.encode())
+                    self._put(0x88, b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode())
                 except Exception:  # it has gone, or there is no heap for saying so
                     pass
-        return WebSocketError(reason or "Websocket connection closed", self.close_code or code)
+        error = WebSocketError(reason or "Websocket connection closed")
+        error.code = self.close_code or code
+        return error
 
     def _fail(self, code: int, reason: str = "") -> WebSocketError:
         self._steps = None  # 7.1.7: what follows is not looked at
@@ -332,10 +326,9 @@ class WebSocket:
         n = len(data)
         if n < 126:
             head = bytes((first, n))
-        elif n < 65536:
-            head = bytes((first, 126, n >> 8, n & 255))
         else:
-            head = bytes((first, 127)) + n.to_bytes(8, "big")
+            size = 2 if n < 65536 else 8
+            head = bytes((first, 126 if size == 2 else 127)) + n.to_bytes(size, "big")
         try:
             if n > _JOIN:
                 self._link.write(head)
@@ -367,25 +360,21 @@ class WebSocket:
         """
         while self._busy:
             await sleep(0.05)
-        while not self.closed:
-            try:
+        self._busy = True
+        try:
+            while not self.closed:
                 message = next(self._steps)
-            except MemoryError:
-                raise self._fail(1009, "Message too large")
-            if message is None:
+                if message is not None:
+                    return message  # type: ignore[no-any-return]
                 # Here, because an idle client would hold the frame of another coroutine.
-                self._busy = True
-                try:
-                    if self._full:
-                        await self._flush()
-                    elif not await self._link.fill():
-                        self._end(1006)
-                except OSError:
-                    self._end(1006)
-                finally:
-                    self._busy = False
-            elif message is not False:
-                return message  # type: ignore[no-any-return]
+                if self._full:
+                    await self._flush()
+                elif not await self._link.fill():
+                    break
+        except MemoryError:
+            raise self._fail(1009, "Message too large")
+        finally:
+            self._busy = False
         raise self._end(1006)
 
     def __aiter__(self) -> "WebSocket":
@@ -427,17 +416,19 @@ class WebSocket:
         try:
             if link.server.stopping:
                 raise self._end(1001)
+            step = None
             if not self._busy:
                 look(link)
-                if not self._open and next(self._steps) is None and link.eof:
+                step = next(self._steps)
+                if step is None and link.eof:
                     raise self._end(1006)
             age = link.server.tick - self._heard
             interval = int(self.ping_interval * 4)
-            if age and interval:
+            if interval:
                 # A message that the handler does not take hides the answer.
-                if age >= interval + self.ping_timeout * 4 and (self._busy or not self._open):
+                if age >= interval + self.ping_timeout * 4 and step is None:
                     raise self._end(1006)
-                if not age % interval and not self._full:
+                if age == interval and not self._full:
                     self._put(0x89, b"")
         except Exception as exc:  # MemoryError among them
             self._end(1011)
@@ -445,37 +436,6 @@ class WebSocket:
                 link.expire(exc)
             else:
                 link.task.cancel()
-
-
-def websocket_wrapper(
-    f: "Callable[..., Any]", upgrade_function: "Callable[[Request], Awaitable[WebSocket]]"
-) -> "Callable[..., Any]":
-    """Return the route of a WebSocket handler.
-
-    Args:
-        f: `f(request, ws, **path_args)`, a coroutine function.
-        upgrade_function: makes the `WebSocket` of a request.
-    """
-
-    # Its own names come by defaults: what is no closure is known to be async on boards, and called directly.
-    async def wrapper(
-        request: Request, *args: "Any", _f: "Any" = f, _up: "Any" = upgrade_function, **kwargs: "Any"
-    ) -> Response:
-        ws = await _up(request)
-        problem = None
-        try:
-            await _f(request, ws, *args, **kwargs)
-        except WebSocketError:
-            pass
-        except BaseException as exc:
-            problem = exc
-        if problem or not ws._over:
-            from ._websocket import finish
-
-            await finish(ws, problem)
-        return Response.already_handled
-
-    return wrapper if wraps is None else wraps(f)(wrapper)
 
 
 def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Callable[..., Any]":
@@ -496,25 +456,37 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
     """
     if not f:
         return lambda f: with_websocket(f, **settings)
-    return websocket_wrapper(f, lambda request: WebSocket(request, **settings).handshake())
+
+    # Its own names come by defaults: what is no closure is known to be async on boards, and called directly.
+    async def wrapper(
+        request: "Request", *args: "Any", _f: "Any" = f, _settings: "Any" = settings, **kwargs: "Any"
+    ) -> Response:
+        ws = await WebSocket(request, **_settings).handshake()
+        problem = None
+        try:
+            await _f(request, ws, *args, **kwargs)
+        except WebSocketError:
+            pass
+        except BaseException as exc:
+            problem = exc
+        if problem or not ws._over:
+            from ._websocket import finish
+
+            await finish(ws, problem)
+        return Response.already_handled
+
+    return wrapper
 
 
-def websocket_upgrade(request: Request, **settings: "Any") -> "Awaitable[WebSocket]":
-    """Make a WebSocket of a request, in any route and after checks of your own; await it.
+def __getattr__(name: str) -> "Any":
+    import microdot._websocket as rest  # `websocket_upgrade()`, and `websocket_wrapper()` of existing programs
 
-    It is closed when the handler returns; what the handler returns is not sent.
-
-    Args:
-        request: the request.
-        settings: attributes of `WebSocket`, such as `origins` and `protocols`, for this connection.
-
-    Raises:
-        HTTPException: see `WebSocket.handshake()`.
-    """
-    from ._websocket import upgrade_within
-
-    return upgrade_within(WebSocket(request, **settings))
+    return getattr(rest, name)
 
 
-if wraps is not None:
-    tune(WebSocket)
+try:
+    from ._websocket_cpython import tune  # never on boards
+
+    tune(globals())
+except ImportError:
+    pass
