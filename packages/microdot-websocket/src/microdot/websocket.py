@@ -159,7 +159,6 @@ class WebSocket:
                 if (
                     request.method != "GET"
                     or request.http_version[-3:] != "1.1"
-                    or len(key) != 24
                     or len(a2b_base64(key)) != 16
                 ):
                     raise ValueError
