@@ -280,6 +280,16 @@ async def test_the_limit_of_a_message() -> None:
         WebSocket.max_message_length = -1
 
 
+async def test_the_limit_while_nobody_receives() -> None:
+    app, seen = echo_app()
+    async with Running(app) as server:
+        peer = await open_websocket(server, "/sleep")
+        await peer.connection.send(masked(0x82, b"x" * (Request.max_body_length + 1))[:20])
+        assert await peer.close_code() == 1009
+        assert await until(lambda: "finally" in seen)
+        await peer.drop()
+
+
 async def test_messages_larger_than_the_limit_in_pieces() -> None:
     app = Microdot()
     seen: "list[Any]" = []

@@ -5,7 +5,7 @@
 
 from asyncio import CancelledError, current_task, sleep
 
-from .http import HTTPException, Request, Response, const
+from .http import HTTPException, Response, const
 from .websocket import WebSocket, WebSocketError
 from .wire import field
 
@@ -13,6 +13,8 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from typing import Any
+
+    from .http import Request
 
 _TEXT = const(1)
 _CLOSE = const(8)
@@ -231,8 +233,8 @@ class Messages:
                 if data:
                     yield data
                 message = b""
-            elif 0 < (Request.max_body_length if ws.max_message_length < 0 else ws.max_message_length) < len(data):
-                raise ws._fail(1009, "Message too large")
+            elif 0 < (ws.request.max_body_length if ws.max_message_length < 0 else ws.max_message_length) < len(data):
+                raise MemoryError
             yield message
 
     def _put(self, first: int, data: "Any") -> None:
@@ -266,7 +268,7 @@ async def carry(ws: WebSocket, headers: "dict[str, str]") -> None:
 # What programs may ask for ---------------------------------------------------------------------------------------------
 
 
-async def websocket_upgrade(request: Request, **settings: "Any") -> WebSocket:
+async def websocket_upgrade(request: "Request", **settings: "Any") -> WebSocket:
     """Make a WebSocket of a request, in any route and after checks of your own.
 
     It is closed when the handler returns; what the handler returns is not sent.
@@ -298,7 +300,7 @@ def websocket_wrapper(
         upgrade_function: makes the `WebSocket` of a request.
     """
 
-    async def wrapper(request: Request, *args: "Any", **kwargs: "Any") -> Response:
+    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> Response:
         ws = await upgrade_function(request)
         problem = None
         try:

@@ -210,6 +210,7 @@ class WebSocket:
 
         Raises:
             WebSocketError: the connection has ended.
+            MemoryError: there is no room for a message.
         """
         link = self._link
         kind = 0  # opcode of the message under way
@@ -266,7 +267,7 @@ class WebSocket:
             if limit < 0:
                 limit = self.request.max_body_length
             if 0 < limit < len(message) + length and not self._pieces:
-                raise self._fail(1009, "Message too large")
+                raise MemoryError  # as when the heap has no room for it
             at = 0
             while length or not self._busy:
                 if not self._busy:
@@ -429,8 +430,8 @@ class WebSocket:
                     raise self._end(1006)
                 if age == interval and not self._full:
                     self._put(0x89, b"")
-        except Exception as exc:  # MemoryError among them
-            self._end(1011)
+        except Exception as exc:
+            self._fail(1009, "Message too large")  # MemoryError: for all others it is closed already
             if self._busy:
                 link.expire(exc)
             else:
