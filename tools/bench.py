@@ -20,7 +20,9 @@ few lines below, which compares every echo; it also serves for HTTP where wrk is
 
 Each peer lives in a virtual environment of its own below the cache folder (MICRODOT_CACHE, as in tools/provide.py), made
 with pip by name, and runs as its own documentation says: ASGI frameworks under uvicorn with httptools and asyncio's own
-loop, Sanic on uvloop because that is what installing it brings; everything else on asyncio's own loop.
+loop, Sanic on uvloop because that is what installing it brings; everything else on asyncio's own loop. The case `uvloop`
+has all of them on that one. No server writes an access log, all get the same request, and all answers have the same body.
+An environment keeps the versions of the day on which it was made, which are printed; `--fresh` makes them anew.
 Linux only: the CPU times come from /proc.
 """
 
@@ -119,10 +121,16 @@ elif which == 'events':
     async def events(request, sse):
         for n in range(100):
             await sse.send('event number %d' % n)
-app.run(host='127.0.0.1', port=port)
+if 'uvloop' in sys.argv:
+    import uvloop
+    uvloop.run(app.start_server(host='127.0.0.1', port=port))
+else:
+    app.run(host='127.0.0.1', port=port)
 """
 
 MICRODOT_ASGI = """\
+import os
+from microdot import send_file
 from microdot.asgi import Microdot
 app = Microdot()
 
@@ -133,6 +141,14 @@ async def hello(request):
 @app.get('/json')
 async def as_json(request):
     return {'message': 'Hello, World!'}
+
+@app.post('/items')
+async def items(request):
+    return {'count': len(request.json['items'])}
+
+@app.get('/files/<name>')
+async def file(request, name):
+    return send_file(os.environ['BENCH_FILES'] + '/' + name)
 """
 
 AIOHTTP = """\
@@ -187,7 +203,11 @@ else:
     get('/files/{name}', file)
     get('/echo', echo)
     get('/events', events)
-web.run_app(app, host='127.0.0.1', port=port, access_log=None, print=None)
+loop = None
+if 'uvloop' in sys.argv:
+    import uvloop
+    loop = uvloop.new_event_loop()
+web.run_app(app, host='127.0.0.1', port=port, access_log=None, print=None, loop=loop)
 """
 
 SANIC = """\
@@ -459,7 +479,7 @@ UVICORN = ("uvicorn", "httptools")
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """A server to load: what is installed for it, its program, and whether uvicorn runs that."""
+    """A server to load: what is installed for it, its program, and whether uvicorn runs that, on which loop."""
 
     name: str
     title: str
@@ -467,6 +487,7 @@ class Peer:
     program: str
     uvicorn: bool = False
     ours: bool = False  # runs this checkout
+    loop: str = "asyncio"  # Sanic chooses by itself
 
 
 PEERS = {
@@ -475,15 +496,26 @@ PEERS = {
         Peer("here", "this project", (), MICRODOT, ours=True),
         Peer("microdot", "Microdot", ("microdot==2.7.0",), MICRODOT),
         Peer("aiohttp", "aiohttp", ("aiohttp",), AIOHTTP),
-        Peer("sanic", "Sanic", ("sanic",), SANIC),
+        Peer("sanic", "Sanic", ("sanic", "uvloop"), SANIC, loop="uvloop"),
         Peer("blacksheep", "BlackSheep, uvicorn", ("blacksheep", *UVICORN), BLACKSHEEP, uvicorn=True),
         Peer("starlette", "Starlette, uvicorn", ("starlette", "websockets", *UVICORN), STARLETTE, uvicorn=True),
         Peer("falcon", "Falcon, uvicorn", ("falcon", *UVICORN), FALCON, uvicorn=True),
         Peer("floor", "bare asyncio Protocol", (), FLOOR),
         Peer("here-uvicorn", "this project, uvicorn", UVICORN, MICRODOT_ASGI, uvicorn=True, ours=True),
         Peer("microdot-uvicorn", "Microdot, uvicorn", ("microdot==2.7.0", *UVICORN), MICRODOT_ASGI, uvicorn=True),
+        Peer("here-uvloop", "this project, uvloop", ("uvloop",), MICRODOT, ours=True, loop="uvloop"),
+        Peer("aiohttp-uvloop", "aiohttp, uvloop", ("aiohttp", "uvloop"), AIOHTTP, loop="uvloop"),
+        *(
+            Peer(f"{name}-uvloop", f"{title}, uvicorn, uvloop", (*needs, *UVICORN, "uvloop"), program, True, loop="uvloop")
+            for name, title, needs, program in (
+                ("blacksheep", "BlackSheep", ("blacksheep",), BLACKSHEEP),
+                ("starlette", "Starlette", ("starlette",), STARLETTE),
+                ("falcon", "Falcon", ("falcon",), FALCON),
+            )
+        ),
     )
 }
+UVICORNS = ("here-uvicorn", "microdot-uvicorn", "starlette", "falcon", "blacksheep")
 COMPLETE = ("here", "microdot", "aiohttp", "sanic", "blacksheep", "starlette", "falcon")
 
 
@@ -629,15 +661,31 @@ CASES = {
             "uvicorn",
             "Hello world under uvicorn",
             "/",
-            ("here-uvicorn", "microdot-uvicorn", "starlette", "falcon", "blacksheep"),
+            UVICORNS,
             _is_text(b"Hello, World!"),
         ),
         Case(
             "uvicorn-json",
             "JSON under uvicorn",
             "/json",
-            ("here-uvicorn", "microdot-uvicorn", "starlette", "falcon", "blacksheep"),
+            UVICORNS,
             _is_json({"message": "Hello, World!"}),
+        ),
+        Case(
+            "uvicorn-post",
+            "1 KB of JSON posted, under uvicorn",
+            "/items",
+            UVICORNS,
+            _is_json({"count": 22}),
+            headers={"Content-Type": "application/json"},
+            body=ITEMS,
+        ),
+        Case(
+            "uvloop",
+            "Hello world on uvloop",
+            "/",
+            ("here-uvloop", "aiohttp-uvloop", "sanic", "blacksheep-uvloop", "starlette-uvloop", "falcon-uvloop"),
+            _is_text(b"Hello, World!"),
         ),
     )
 }
@@ -646,15 +694,15 @@ CASES = {
 # Environments and processes --------------------------------------------------------------------------------------------
 
 
-def environment(peer: Peer) -> Path:
-    """Return the Python of the peer's virtual environment, made on first use."""
+def environment(peer: Peer, fresh: bool = False) -> Path:
+    """Return the Python of the peer's virtual environment, made on first use; `fresh`: anew, with today's versions."""
     version = "".join(map(str, sys.version_info[:2]))
     name = "-".join(["bare" if not peer.needs else peer.name.removeprefix("here-"), "py" + version])
     folder = provide.cache() / "bench" / name
     python = folder / "bin" / "python"
     ready = folder / "ready"
     wanted = " ".join(peer.needs)
-    if ready.exists() and ready.read_text() == wanted:
+    if ready.exists() and ready.read_text() == wanted and not fresh:
         return python
     print(f"bench: making an environment with {wanted or 'nothing'}", file=sys.stderr)
     venv.create(folder, clear=True, with_pip=bool(peer.needs))
@@ -700,9 +748,9 @@ class Running:
         python = str(environment(peer))
         if peer.uvicorn:
             command = [python, "-m", "uvicorn", "served:app", "--host", "127.0.0.1", "--port", str(self.port)]
-            command += ["--http", "httptools", "--loop", "asyncio", "--no-access-log", "--log-level", "error"]
+            command += ["--http", "httptools", "--loop", peer.loop, "--no-access-log", "--log-level", "error"]
         else:
-            command = [python, "served.py", str(self.port), case.app, str(files)]
+            command = [python, "served.py", str(self.port), case.app, str(files), peer.loop]
         own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         own |= {"BENCH_APP": case.app, "BENCH_FILES": str(files)}
         if peer.ours:
@@ -1028,7 +1076,7 @@ def ratios(result: Result, base: Result | None) -> str:
 
 
 def rows(results: list[Result]) -> list[list[str]]:
-    by_name = {result.peer.name.removesuffix("-uvicorn"): result for result in results}
+    by_name = {result.peer.name.removesuffix("-uvicorn").removesuffix("-uvloop"): result for result in results}
     microdot, aiohttp = by_name.get("microdot"), by_name.get("aiohttp")
     out = [["server", "CPU µs, median", "best", "of Microdot's", "of aiohttp's", "per second", "errors"]]
     for result in sorted(results, key=lambda one: statistics.median(one.cpu)):
@@ -1066,6 +1114,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2, help="of load each time, 1 to 60 (default 2)")
     parser.add_argument("--client", choices=("wrk", "python"), default="wrk" if shutil.which("wrk") else "python")
     parser.add_argument("--markdown", action="store_true", help="write the tables into docs/performance.md")
+    parser.add_argument("--fresh", action="store_true", help="make the environments of the chosen servers anew")
     parser.add_argument("--json", metavar="FILE", help="also write every round into a file")
     parser.add_argument("--generate", nargs=3, metavar=("CASE", "PORT", "SECONDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -1078,6 +1127,9 @@ def main() -> None:
         raise SystemExit("bench: needs Linux, the CPU times come from /proc")
     rounds, seconds = min(50, max(1, options.rounds)), min(60.0, max(1.0, options.seconds))
     wanted = chosen(options.servers, PEERS, "server")
+    if options.fresh:
+        for name in wanted:
+            environment(PEERS[name], fresh=True)
     text, raw, errors, used = [], {}, 0, set()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         files = Path(folder)
