@@ -156,6 +156,19 @@ async def test_body_errors_reach_the_caller() -> None:
     await raised_async(ZeroDivisionError, TestClient(app).get("/"))
 
 
+async def test_what_is_no_body_reaches_the_caller() -> None:
+    """Contract 4.2: the server answers 500; a test is not to take the bytes of some numbers for a body."""
+    bodies: "list[Any]" = [23, {1, 2}, range(3), iter(["text", 5])]
+    for body in bodies:
+        app = Microdot()
+
+        @app.get("/")
+        async def index(request: Request, body: "Any" = body) -> Response:
+            return Response(body)
+
+        await raised_async(TypeError, TestClient(app).get("/"))
+
+
 async def test_sock() -> None:
     """Contract 20.2, 3.3: request.sock is a pair of streams, or what the caller gives."""
     app = Microdot()

@@ -104,7 +104,11 @@ async def _read(response: "Any") -> bytes:
                     chunk = await iterator.__anext__()
                 except StopAsyncIteration:
                     break
-                chunk = chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+                if isinstance(chunk, str):
+                    chunk = chunk.encode()
+                elif not isinstance(chunk, (bytes, bytearray, memoryview)):  # bytes() makes some of much else
+                    raise TypeError("response: the body has a %s; give str, bytes, dict, list, a file or an iterator" % type(chunk))
+                chunk = bytes(chunk)
                 if left > 0:
                     # Hosts stop there: a part of a file is the file from there on and this header.
                     chunk = chunk[:left]
