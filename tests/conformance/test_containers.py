@@ -7,6 +7,10 @@ from microdot import AsyncBytesIO
 from microdot.microdot import HTTPException, MultiDict, NoCaseDict
 from support.checks import CPYTHON, raised
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def test_nocasedict_keeps_the_first_spelling() -> None:
     """Contract 2.8 MUST: the facts that programs' tests check."""
@@ -177,3 +181,20 @@ def test_http_exception() -> None:
     assert exc.reason == "404 error"
     assert repr(exc) == "HTTPException: 404"
     assert HTTPException(406, "Not acceptable").reason == "Not acceptable"
+
+
+def test_nocasedict_clear() -> None:
+    d = NoCaseDict({"One": 1})
+    d.clear()
+    assert "One" not in d and d.get("one") is None and len(d) == 0
+    d["ONE"] = 2
+    assert dict(d.items()) == {"ONE": 2}
+
+
+def test_nocasedict_from_pairs() -> None:
+    """Programs give headers as a list of pairs, too."""
+    pairs: "Any" = [("One", 1), ("two", 2)]
+    d = NoCaseDict(pairs)
+    assert d["one"] == 1 and d["TWO"] == 2
+    d.update([("ONE", 3)])  # type: ignore[arg-type]
+    assert dict(d.items()) == {"One": 3, "two": 2}

@@ -379,3 +379,30 @@ async def test_bad_header_values_are_an_error() -> None:
     for path in ("/value",):
         response = await client.get(path)
         assert response.status_code == 500 or "\r" not in response.headers["X"], path
+
+
+async def test_attributes_of_other_exceptions() -> None:
+    """What a library's exception calls `status_code`, `reason` or `headers` belongs to another conversation."""
+
+    class Upstream(Exception):
+        status_code = 404
+        reason = "not there"
+        headers = {"Set-Cookie": "secret=1", "Content-Type": "image/png"}
+
+    app = Microdot()
+
+    @app.get("/")
+    async def index(request: Request) -> None:
+        raise Upstream()
+
+    response = await TestClient(app).get("/")
+    assert (response.status_code, response.text) == (500, "Internal server error")
+    assert response.headers["Content-Type"] == TEXT and "Set-Cookie" not in response.headers
+
+    @app.errorhandler(Upstream)
+    async def upstream(request: Request, exc: Upstream) -> "tuple[str, int]":
+        return exc.reason, 502
+
+    response = await TestClient(app).get("/")
+    assert (response.status_code, response.text) == (502, "not there")
+    assert response.headers["Content-Type"] == TEXT and "Set-Cookie" not in response.headers

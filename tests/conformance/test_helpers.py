@@ -228,3 +228,14 @@ def test_wraps() -> None:
     if CPYTHON:
         assert wrapper.__name__ == "wrapped"
         assert wrapper.__doc__ == "Say something."
+
+
+def test_star_imports() -> None:
+    """Contract 1.1: `import *` gives the names; boards do not ask a module for names that it has not loaded."""
+    if not CPYTHON:
+        return
+    for module, more in (("microdot", ()), ("microdot.microdot", ("NoCaseDict", "MultiDict", "HTTPException", "urlencode"))):
+        names: "dict[str, Any]" = {}
+        exec("from %s import *" % module, names)
+        for name in ("Microdot", "Request", "Response", "abort", "redirect", "send_file", "URLPattern") + more:
+            assert names.get(name) is not None, (module, name)

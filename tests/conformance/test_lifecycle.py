@@ -638,3 +638,45 @@ def test_get_request_handlers() -> None:
     assert app.get_request_handlers(request, "after_request", local_first=False) == [of_app, of_sub]
     request = Request(app, "addr", "GET", "/", "1.0", {})
     assert app.get_request_handlers(request, "after_request") == [of_app]
+
+
+async def test_before_request_may_set_the_arguments() -> None:
+    """Contract 3.3: `url_args` is what the handler gets."""
+    app = Microdot()
+
+    @app.before_request
+    async def load(request: Request) -> None:
+        request.url_args = {"user": "loaded " + (request.url_args or {})["user"]}
+
+    @app.get("/<user>")
+    async def index(request: Request, user: str) -> str:
+        return user
+
+    assert (await TestClient(app).get("/ann")).text == "loaded ann"
+
+
+async def test_a_class_of_applications_around_the_dispatcher() -> None:
+    """Contract 7.1; boards have `before`, `after` and `error` handlers for that."""
+    if not CPYTHON:
+        return
+
+    class App(Microdot):
+        async def dispatch_request(self, req: "Request | None") -> Response:
+            if req and req.path == "/broken":
+                raise ValueError("around")
+            response = await super().dispatch_request(req)
+            response.headers["X-Around"] = "1"
+            return response
+
+    app = App()
+
+    @app.get("/")
+    async def index(request: Request) -> str:
+        return "hello"
+
+    client = TestClient(app)
+    for path, status in (("/", 200), ("/nothing", 404)):
+        response = await client.get(path)
+        assert (response.status_code, response.headers["X-Around"]) == (status, "1"), path
+    assert (await client.get("/broken")).status_code == 500
+    assert (await app.dispatch_request(None)).status_code == 400

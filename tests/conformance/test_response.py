@@ -804,3 +804,56 @@ def test_already_handled() -> None:
     assert isinstance(Response.already_handled, Response)
     assert Response.already_handled is Response.already_handled
     assert Response.already_handled == Response.already_handled
+
+
+def test_numbers_as_text() -> None:
+    """Settings are read from files and the environment; and from float arithmetic."""
+    ages: "list[Any]" = ["60", 60.0, 60]
+    for age in ages:
+        response = Response()
+        response.set_cookie("a", "b", max_age=age)
+        assert response.headers["Set-Cookie"] == ["a=b; Max-Age=60"], age
+        response = send_file(FILES + "test.txt", max_age=age)
+        response.body.close()
+        assert response.headers["Cache-Control"] == "max-age=60", age
+
+
+class Page(Response):
+    """A response as programs derive one."""
+
+    def __init__(self, body: "Any" = "", status_code: int = 200, **more: "Any") -> None:
+        super().__init__(body, status_code, **more)
+        self.extra = 1
+
+
+def test_a_class_of_responses() -> None:
+    assert Page("text").extra == 1 and Page("text").body == b"text"
+    moved = Page.redirect("/", 303)
+    assert isinstance(moved, Page) and moved.status_code == 303 and moved.headers == {"Location": "/"}
+    file = Page.send_file(FILES + "test.txt")
+    assert isinstance(file, Page) and file.headers == {"Content-Type": "text/plain"}
+    file.body.close()
+
+
+async def test_methods_that_a_class_of_responses_extends() -> None:
+    """Contract 4; on boards `super()` does not find them, since they are loaded when they are called."""
+    if not CPYTHON:
+        return
+
+    class Cookies(Response):
+        def set_cookie(self, cookie: str, value: str, *args: "Any", **kwargs: "Any") -> None:
+            kwargs.setdefault("path", "/")
+            super().set_cookie(cookie, value, *args, **kwargs)
+
+        def complete(self) -> None:
+            super().complete()
+            self.headers["X-Extra"] = "1"
+
+        async def write(self, stream: "Any") -> None:
+            await super().write(stream)
+
+    response = Cookies("text")
+    response.set_cookie("a", "b")
+    Response.set_cookie(response, "c", "d")
+    assert response.headers["Set-Cookie"] == ["a=b; Path=/", "c=d"]
+    assert b"X-Extra: 1" in await written(response)

@@ -594,3 +594,18 @@ async def test_url_for() -> None:
         assert (await client.get(url)).text == answer, url
     raised(ValueError, app.url_for, user)
     raised(ValueError, app.url_for, print)
+
+
+def test_a_class_of_applications_sees_every_route() -> None:
+    """Contract 6.2: the shortcuts register by `route()`."""
+    seen: "list[Any]" = []
+
+    class App(Microdot):
+        def route(self, url_pattern: str, methods: "list[str] | None" = None) -> "Any":
+            seen.append((url_pattern, (methods or ["GET"])[0]))
+            return super().route(url_pattern, methods)
+
+    app = App()
+    for name in ("get", "post", "put", "patch", "delete", "query"):
+        getattr(app, name)("/" + name)(lambda request: "")
+    assert seen == [("/" + name, name.upper()) for name in ("get", "post", "put", "patch", "delete", "query")]

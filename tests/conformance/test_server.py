@@ -6,6 +6,7 @@ Portable: CPython and MicroPython.
 """
 
 import asyncio
+import io
 
 from microdot import Microdot, Request, Response
 from support.checks import CPYTHON, names, raised_async, split_message
@@ -228,6 +229,7 @@ async def test_streams() -> None:
         ("file", lambda: File(b"x" * 5000), b"x" * 5000),
         ("empty file", lambda: File(b""), b""),
         ("iterator", lambda: iter(["a", "b"]), b"ab"),
+        ("text", lambda: io.StringIO("é" * 1500), "é".encode() * 1500),  # more bytes than characters
     ]
     app = Microdot()
     made: "list[Any]" = []

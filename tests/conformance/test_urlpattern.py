@@ -85,6 +85,14 @@ FACTS: "tuple[tuple[str, str, dict[str, dict[str, Any] | None]], ...]" = (
     ),
     ("5", "/<re:[0-9]+:[0-9]+:time>", {"/12:30": {"time": "12:30"}, "/12": None}),
     ("5", "/<re:[a-c]+:a>/<int:b>/<c>", {"/ab/1/x": {"a": "ab", "b": 1, "c": "x"}, "/ab/x/1": None}),
+    (
+        "5 observed",
+        "/<re:.*:path>",
+        {"/": {"path": ""}, "/a": {"path": "a"}, "/a/b/": {"path": "a/b/"}, "": None},
+    ),
+    ("5 observed", "/x/<re:.*:path>", {"/x/": {"path": ""}, "/x/a/b": {"path": "a/b"}, "/x": None, "/y/a": None}),
+    ("5 observed", "/<re:.+:a>/<int:b>", {"/x/y/5": {"a": "x/y", "b": 5}, "/x/5": {"a": "x", "b": 5}, "/5": None}),
+    ("5 observed", "/<re:[a-z]*:a>/b", {"//b": {"a": ""}, "/x/b": {"a": "x"}, "/x/y/b": None}),
     ("5", "/a%20b/<arg>", {"/a%20b/%20": {"arg": "%20"}, "/a b/%20": None}),
     ("5 observed", "", {"/": {}, "": None, "/foo": None}),
     ("5 observed", "foo", {"/foo": {}, "foo": None}),
@@ -145,6 +153,24 @@ def test_construction_never_fails() -> None:
     ):
         assert message in str(raised(ValueError, URLPattern(text).match, "/users/1")), text
         assert message in str(raised(ValueError, URLPattern(text).compile)), text
+
+
+def test_register_a_type_again() -> None:
+    """Contract 5 D: registering again replaces both, for the types that are there from the beginning too."""
+    patterns, parsers = dict(URLPattern.segment_patterns), dict(URLPattern.segment_parsers)
+    try:
+        URLPattern.register_type("int", "[0-9]+", int)
+        assert URLPattern("/<int:id>").match("/5") == {"id": 5}
+        assert URLPattern("/<int:id>").match("/-5") is None
+        URLPattern.register_type("string", "[a-z]+", lambda text: text.upper())
+        assert URLPattern("/<id>/<int:n>").match("/ab/1") == {"id": "AB", "n": 1}
+        assert URLPattern("/<id>").match("/AB") is None
+        URLPattern.register_type("path", "[a-z/]+")
+        assert URLPattern("/<path:p>/x").match("/a/b/x") == {"p": "a/b"}
+        assert URLPattern("/<path:p>/x").match("/a/B/x") is None
+    finally:
+        for name in patterns:
+            URLPattern.register_type(name, patterns[name], parsers.get(name))
 
 
 def test_register_type() -> None:

@@ -77,11 +77,14 @@ def tune(names: "dict[str, Any]") -> None:
         for name in _METHODS.split():
             if not hasattr(names["Microdot"], name):
                 setattr(names["Microdot"], name, _method(name))
+        names["Microdot"].__init_subclass__ = classmethod(_with_own_dispatch)
     if "Request" in names:
         names["Request"].__getattr__ = _request_attribute
     if "parse_head" in names:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
+        for name in ("set_cookie", "delete_cookie", "complete", "write", "body_iter"):
+            setattr(names["Response"], name, _response_method(name))
     if "Connection" in names:
         names["Connection"].respond = _with_memory(names["Connection"].respond, names["Response"].already_handled)
 
@@ -111,6 +114,33 @@ def _late(module: str, name: str) -> "Any":
     For what is called with every request: until CPython 3.12 that statement costs a microsecond each time.
     """
     return getattr(import_module("microdot." + module), name)
+
+
+def _response_method(name: str) -> "Callable[..., Any]":
+    def method(self: "Response", *args: Any, **kwargs: Any) -> Any:
+        return _late("replies", "METHODS")[name](self, *args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+def _with_own_dispatch(cls: "type[Any]", /, **kwargs: Any) -> None:
+    """Let hosts call the `dispatch_request()` of a subclass: programs written for Microdot put their own work around it."""
+    from microdot.app import Microdot
+
+    super(Microdot, cls).__init_subclass__(**kwargs)
+    if "dispatch_request" not in cls.__dict__:
+        return
+
+    async def dispatch(self: "Microdot", request: "Request | None", exc: "Exception | None" = None) -> "Response":
+        if request is None:
+            return await Microdot.dispatch(self, None, exc)
+        try:
+            return await self.dispatch_request(request)
+        except Exception as problem:
+            return await _late("errors", "fail")(self, request, problem)  # type: ignore[no-any-return]
+
+    cls.dispatch = dispatch
 
 
 def _request_attribute(request: "Request", name: str) -> "Any":

@@ -109,6 +109,8 @@ class BadRequest(ValueError):
 
     status_code = 400
     reason = "Bad request"
+    # Tells it from exceptions of programs and their libraries, whose attributes of these names mean something else.
+    is_answer = True
 
 
 def content_type(request: "Request") -> "str | None":

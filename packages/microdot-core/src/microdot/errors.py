@@ -115,7 +115,7 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
     except Exception as another:
         port.print_exception(another)
         response = Response("Internal server error", 500)
-    headers = getattr(exc, "headers", None) or {}
+    headers = isinstance(exc, HTTPException) and exc.headers or {}  # a library's exception may have those of an upstream server
     for name in headers:
         response.headers.setdefault(name, headers[name])
     if app._hooked:
@@ -131,8 +131,7 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
 
 
 async def _answer(app: "Microdot", request: "Request | None", exc: "Any") -> "Any":
-    status = getattr(exc, "status_code", None)
-    if status is None:
+    if not is_answer(exc):
         port.print_exception(exc)
     if app._hooked:
         from .hooks import answer_error
@@ -143,9 +142,14 @@ async def _answer(app: "Microdot", request: "Request | None", exc: "Any") -> "An
     return text_of(exc)
 
 
+def is_answer(exc: Exception) -> bool:
+    """Tell whether an exception of the framework says what to answer; attributes of others' do not."""
+    return isinstance(exc, HTTPException) or hasattr(exc, "is_answer")
+
+
 def text_of(exc: "Any") -> "tuple[str, int]":
     """Return the body and the status of the answer to an exception that nobody handles."""
-    if hasattr(exc, "status_code"):
+    if is_answer(exc):
         return exc.reason, exc.status_code
     return ("Out of memory", 503) if isinstance(exc, MemoryError) else ("Internal server error", 500)
 

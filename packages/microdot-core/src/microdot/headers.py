@@ -58,7 +58,9 @@ class NoCaseDict(_Dict):
         return super().get(self.keymap.get(key.lower(), key), default)
 
     def update(self, other_dict: "Mapping[str, Any]") -> None:  # type: ignore[override]
-        """Set every key of another mapping."""
+        """Set every key of another mapping, or of pairs."""
+        if not hasattr(other_dict, "keys"):
+            other_dict = dict(other_dict)
         for key in other_dict:
             self[key] = other_dict[key]
 
@@ -71,6 +73,12 @@ class NoCaseDict(_Dict):
     def pop(self, key: str, *default: "Any") -> "Any":
         """Remove `key` and return its value, or the default; KeyError without one."""
         return super().pop(self.keymap.pop(key.lower(), key), *default)
+
+
+    def clear(self) -> None:
+        """Remove every key."""
+        super().clear()
+        self.keymap.clear()
 
 
 class Headers(NoCaseDict):

@@ -201,7 +201,7 @@ async def _stop(app: Microdot, started: int) -> None:
 
 async def dispatch_request(app: Microdot, req: "Request | None") -> "Response":
     """Do what `Microdot.dispatch_request()` says."""
-    return await app.dispatch(req)
+    return await Microdot.dispatch(app, req)  # the class's: that of an application may be what calls this
 
 
 _METHODS: "dict[str, Callable[..., Any]]" = {
@@ -295,20 +295,20 @@ async def run(app: "Microdot", request: "Request") -> Response:
             import asyncio
 
             try:
-                result = await asyncio.wait_for(_handle(app, request, route, args), request.timeout)  # type: ignore[arg-type]
+                result = await asyncio.wait_for(_handle(app, request, route), request.timeout)  # type: ignore[arg-type]
             except asyncio.TimeoutError:
                 raise HTTPException(503, "Timed out")
         else:
-            result = await _handle(app, request, route, args)  # type: ignore[arg-type]
+            result = await _handle(app, request, route)  # type: ignore[arg-type]
     return await after(app, request, make_response(result))
 
 
-async def _handle(app: "Microdot", request: "Request", route: "Route", args: "dict[str, Any]") -> "Any":
+async def _handle(app: "Microdot", request: "Request", route: "Route") -> "Any":
     for f in chain(app, request, "before"):
         result = await port.call(f, request)
         if result:
             return result
-    result = route.call(request, **args)
+    result = route.call(request, **request.url_args)  # type: ignore[arg-type]  # a before hook may have set them
     return await result if hasattr(result, "throw") else result
 
 

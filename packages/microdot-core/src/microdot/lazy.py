@@ -70,10 +70,10 @@ def declared_length(request: Request) -> int:
 
 
 def _values(data: "str | bytes") -> "MultiDict":
-    from .datastructures import parse_urlencoded
+    import microdot.datastructures
 
     try:
-        return parse_urlencoded(data)
+        return microdot.datastructures.parse_urlencoded(data)
     except ValueError:
         raise BadRequest("Malformed query or form")
 
@@ -83,9 +83,9 @@ def _form(request: Request) -> "MultiDict | None":
 
 
 def _cookies(request: Request) -> "dict[str, str]":
-    from .datastructures import parse_cookies
+    import microdot.datastructures
 
-    return parse_cookies(request.headers.get("Cookie", ""))
+    return microdot.datastructures.parse_cookies(request.headers.get("Cookie", ""))
 
 
 def _stream(request: Request) -> "Any":

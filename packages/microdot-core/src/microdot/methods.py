@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def attribute(app: "Microdot", name: str) -> "Any":
     """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
     if name in ("put", "patch", "delete", "query"):
-        return lambda url_pattern: app.route(url_pattern, [name])
+        return lambda url_pattern: app.route(url_pattern, [name.upper()])
     if name == "shutdown":
         from .stop import shutdown
 

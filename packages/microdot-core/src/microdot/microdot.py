@@ -46,6 +46,8 @@ else:
 
     def find(name, names=_PACKAGE):
         """Return a name of the package from the module that has it."""
+        if name == "__all__":  # for `import *`; boards do not look at it
+            return list(names) + ["redirect", "send_file"]
         if name == "redirect" or name == "send_file":
             return getattr(find("Response"), name)
         module = names.get(name)
@@ -54,4 +56,6 @@ else:
         return getattr(__import__(module, globals(), None, (name,), 1), name)
 
     def __getattr__(name):
+        if name == "__all__":
+            return find(name) + list(_MODULE)
         return find(name, _MODULE if name in _MODULE else _PACKAGE)

@@ -99,6 +99,8 @@ class BodyIterator:
 
 def file_length(body: "Any") -> "int | None":
     """Return how many bytes a file-like body still has, None when it cannot tell."""
+    if hasattr(body, "encoding"):  # characters, of a file or StringIO of CPython: their count is not that of the bytes
+        return None
     try:
         here = body.tell()
         end = body.seek(0, 2)

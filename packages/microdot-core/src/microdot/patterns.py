@@ -46,6 +46,10 @@ class URLPattern:
         """
         cls.segment_patterns[type_name] = pattern
         cls.segment_parsers[type_name] = parser
+        if type_name in ("string", "int"):  # which segments.py knows as they were
+            from . import segments
+
+            segments.plain = False
 
     def compile(self) -> "Any":
         """Return the regular expression of the whole pattern; matching itself goes segment by segment.
@@ -105,32 +109,35 @@ def _match(
     if isinstance(segment, str):
         return _match(segments, s + 1, parts, p + 1, failed) if segment == parts[p] else None
     name, kind = segment
-    if kind != "path":
-        value = _convert(kind, parts[p])
-        if value is not None:
-            args = _match(segments, s + 1, parts, p + 1, failed)
-        if args is not None:
-            args[name] = value
-        return args
     # As much as possible; what follows needs at least one part each.
-    end = len(parts) - (len(segments) - s - 1)
+    end = len(parts) - (len(segments) - s - 1) if _spans(_expression(kind)) else p + 1
     while end > p:
         args = _match(segments, s + 1, parts, end, failed)
-        if args is not None and (end > p + 1 or parts[p]):
-            args[name] = "/".join(parts[p:end])
-            return args
+        if args is not None:
+            value = _convert(kind, "/".join(parts[p:end]))
+            if value is not None:
+                args[name] = value
+                return args
         end -= 1
     failed.add((s, p))
     return None
 
 
+def _spans(expression: str) -> bool:
+    # Whether it may match a slash: then it is tried with several segments, as that of `path` is.
+    if expression != "[^/]+":
+        for text in (".", "[^", "/", "\\D", "\\S", "\\W"):
+            if text in expression:
+                return True
+    return False
+
+
 def _convert(kind: str, part: str) -> "Any":
-    if not part:
-        return None
-    if kind == "string":
-        return part
     expression = _expression(kind)
-    if expression != "[^/]+":  # any text: no expression needed, and none that recurses on a long one
+    if expression in ("[^/]+", ".+"):  # any text: no expression needed, and none that recurses on a long one
+        if not part:
+            return None
+    else:
         compiled = _compiled.get(expression)
         if compiled is None:
             compiled = _compiled[expression] = re.compile("^(" + expression + ")$")

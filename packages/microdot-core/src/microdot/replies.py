@@ -40,7 +40,7 @@ def set_cookie(
                 raise ValueError("invalid cookie: ';' in " + name)
             parts.append("; %s=%s" % (name, attribute))
     if max_age is not None:
-        parts.append("; Max-Age=%d" % max_age)
+        parts.append("; Max-Age=%d" % int(max_age))
     if secure:
         parts.append("; Secure")
     if http_only:
@@ -97,7 +97,7 @@ def ascii_url(location: str) -> str:
 
 def redirect(cls: "type[Response]", location: str, status_code: int = 302) -> Response:
     """Do what `Response.redirect()` says."""
-    return cls(b"", status_code, {"Location": ascii_url(location)})
+    return cls(status_code=status_code, headers={"Location": ascii_url(location)})
 
 
 # One string, because a dictionary of them would hold a kilobyte of heap.
@@ -140,10 +140,10 @@ def send_file(
     if max_age is None:
         max_age = cls.default_send_file_max_age
     if max_age is not None:
-        headers["Cache-Control"] = "max-age=%d" % max_age
+        headers["Cache-Control"] = "max-age=%d" % int(max_age)
     if compressed:
         headers["Content-Encoding"] = compressed if isinstance(compressed, str) else "gzip"
-    response = cls(b"", status_code, headers)  # first, so that a refused header leaves no file open
+    response = cls(status_code=status_code, headers=headers)  # first, so that a refused header leaves no file open
     response.body = stream or open(filename + file_extension, "rb")
     return response
 

@@ -26,6 +26,10 @@ def parse(route: Route, pattern: str) -> None:
         segments.append(segment)
 
 
+# Whether `string` and `int` are what they are here; a program may register others.
+plain = True
+
+
 def match(route: Route, path: str) -> "dict[str, Any] | None":
     """Return the arguments that `path` has for a route, None when it does not match."""
     segments = route.segments
@@ -45,15 +49,15 @@ def match(route: Route, path: str) -> "dict[str, Any] | None":
         if isinstance(segment, str):
             if segment != part:
                 return None
-        elif segment[1] == "string" and part:
+        elif plain and segment[1] == "string" and part:
             args[segment[0]] = part
-        elif segment[1] == "int" and len(part) < 16 and (part[1:] if part[:1] == "-" else part).isdigit():
+        elif plain and segment[1] == "int" and len(part) < 16 and (part[1:] if part[:1] == "-" else part).isdigit():
             args[segment[0]] = int(part)
         else:
             # The rest of the pattern is the business of patterns.py, which knows every type.
-            from .patterns import match_segments
+            import microdot.patterns
 
-            return match_segments(segments, parts)
+            return microdot.patterns.match_segments(segments, parts)
     return args if i == len(parts) else None
 
 
