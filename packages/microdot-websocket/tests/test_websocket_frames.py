@@ -80,7 +80,6 @@ def open_frames() -> WebSocket:
     ws = WebSocket(None)  # type: ignore[arg-type]
     ws.max_message_length = 0
     ws._link = Link()
-    ws._heard = ws._link.tick
     ws._steps = ws._frames()
     ws._busy = True  # somebody receives
     return ws
@@ -117,12 +116,13 @@ def read(data: bytes, size: int) -> "list[object]":
             for opcode, payload in answers(link.out):
                 if opcode == 10:
                     got.append((9, payload))
-                elif ws._steps is None:  # 7.1.7: the connection failed
+                elif ws._over:
+                    assert failed and payload[:2] == payload
+                    got.append((8, payload + ws.close_reason.encode()))
+                else:
                     assert failed and ws.close_code == failed.code
                     got.append(payload[0] << 8 | payload[1])
-                else:
-                    assert failed and ws._over and payload[:2] == payload
-                    got.append((8, payload + ws.close_reason.encode()))
+                    assert next(ws._steps, "nothing") == "nothing"  # 7.1.7: the connection failed
             link.out = b""
             if failed:
                 assert ws.closed

@@ -61,9 +61,9 @@ def read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
     """
     code = payload[0] << 8 | payload[1] if len(payload) > 1 else 0
     if not _is_code(code):
-        raise ws._fail(1002)
+        raise ws._end(1002)
     if check_utf8(ws, payload[2:], None):
-        raise ws._fail(1007)
+        raise ws._end(1007)
     ws.close_reason = str(payload[2:], "utf-8")
     return code
 
@@ -96,9 +96,10 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
             link.watch = None
             link.expires = link.server.tick + _LINGER
             while not ws._over:
-                if not ws._steps:
-                    link.buffer = b""  # after a failure nothing that it says means anything
-                elif next(ws._steps) is not None:
+                step = next(ws._steps, ws)
+                if step is ws:  # it has raised
+                    link.buffer = b""
+                elif step is not None:
                     continue
                 ws._over = not await link.fill()
     except (OSError, HTTPException):  # it has come, or the time is over
@@ -129,13 +130,13 @@ def check_utf8(ws: WebSocket, data: "bytes | bytearray", state: "Any") -> "Any":
     for c in data:
         if missing:
             if not low <= c <= high:
-                raise ws._fail(1007)
+                raise ws._end(1007)
             missing -= 1
             low = 128
             high = 191
         elif c > 127:
             if not 0xC1 < c < 0xF5:
-                raise ws._fail(1007)
+                raise ws._end(1007)
             missing = 1 + (c > 0xDF) + (c > 0xEF)
             # The first continuation byte rules out overlong forms, surrogates and what lies beyond Unicode.
             low = 0xA0 if c == 0xE0 else 0x90 if c == 0xF0 else 128

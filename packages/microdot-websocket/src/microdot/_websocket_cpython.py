@@ -66,7 +66,7 @@ def check_utf8(ws: Any, data: "bytes | bytearray", rest: "bytes | None") -> "byt
     try:
         used = utf_8_decode(data, "strict", False)[1]
     except ValueError:
-        raise ws._fail(1007) from None
+        raise ws._end(1007) from None
     return bytes(data[used:]) or None
 
 
@@ -95,14 +95,14 @@ def _quick(ws: "WebSocket", steps: "Generator[Any, None, None]") -> "Generator[A
             and not ws._pieces
             and ws._busy  # messages are for those who receive
         ):
-            ws._heard = link.server.tick
+            ws._quiet = 0
             link.buffer = data[end:] if end < size else b""
             payload: Any = unmask(data[start:end], data[start - 4 : start], 0)
             if data[0] == 0x81:
                 try:
                     payload = payload.decode()
                 except ValueError:
-                    raise ws._fail(1007) from None
+                    raise ws._end(1007) from None
             yield payload
             continue
         while True:

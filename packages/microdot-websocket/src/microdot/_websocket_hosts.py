@@ -81,7 +81,6 @@ class Streams:
         self._out: list[bytes] = []
         self._tasks = [create_task(self._read()), create_task(self._run())]
         ws._link = self
-        ws._heard = self.tick
         ws._steps = ws._frames()
         self.watch = ws._look
 

@@ -96,12 +96,12 @@ class WebSocket:
     _busy = False  # somebody receives
     _full = 0  # 1: the peer has to take what was written before more is, 2: and somebody waits for that
     _sender: "Any" = None  # the task that is sending a message in fragments
+    _quiet = 0  # ticks of the server since the last frame
     _over = False  # the peer will send no more
 
     if TYPE_CHECKING:
         _link: Any  # the server's side of the connection: bytes in its buffer, `write()`, `fill()`, `flush()`
-        _steps: Any  # what reads the peer's frames; None: nothing that it still sends has a meaning
-        _heard: int  # the tick of the last frame
+        _steps: Any  # what reads the peer's frames; when it has raised, nothing that still comes has a meaning (7.1.7)
         close_reason: str
         subprotocol: str | None
         opcode: int
@@ -193,7 +193,6 @@ class WebSocket:
         if hasattr(link, "fill"):  # the native server's
             switch(link, headers)
             self._link = link
-            self._heard = link.server.tick
             self._steps = self._frames()
             link.watch = self._look
         else:
@@ -220,7 +219,7 @@ class WebSocket:
         while True:
             while self._full or len(link.buffer) < 2:
                 yield None
-            self._heard = link.server.tick
+            self._quiet = 0
             data = link.buffer
             first = data[0]
             length = data[1] - 128
@@ -232,7 +231,7 @@ class WebSocket:
                 or length > 125
                 and first > 0x87
             ):
-                raise self._fail(1002)
+                raise self._end(1002)
             start = 6 if length < 126 else 8 if length == 126 else 14
             end = start + length if first > 0x87 else start
             while len(link.buffer) < end:
@@ -241,7 +240,7 @@ class WebSocket:
                 length = int.from_bytes(link.buffer[2 : start - 4], "big")
                 # 5.2: the shortest form must be used, and the highest bit is 0.
                 if length < (126 if start == 8 else 65536) or length >> 63:
-                    raise self._fail(1002)
+                    raise self._end(1002)
             data = link.buffer
             link.buffer = data[end:]
             mask = data[start - 4 : start]
@@ -275,7 +274,7 @@ class WebSocket:
                 elif not link.buffer:
                     yield None
                 else:
-                    self._heard = link.server.tick
+                    self._quiet = 0
                     data = link.buffer
                     n = min(length, len(data))
                     link.buffer = data[n:]
@@ -292,7 +291,7 @@ class WebSocket:
                         message.extend(data)
             if first > 127:
                 if rest:
-                    raise self._fail(1007)
+                    raise self._end(1007)
                 data = str(message, "utf-8") if kind == 1 else bytes(message)
                 kind = 0
                 message = None  # an idle client holds nothing of it
@@ -314,10 +313,6 @@ class WebSocket:
         error = WebSocketError(reason or "Websocket connection closed")
         error.code = self.close_code or code
         return error
-
-    def _fail(self, code: int, reason: str = "") -> WebSocketError:
-        self._steps = None  # 7.1.7: what follows is not looked at
-        return self._end(code, reason)
 
     def _put(self, first: int, data: "Any") -> None:
         """Send a frame, whose payload is str or bytes."""
@@ -372,7 +367,7 @@ class WebSocket:
                 elif not await self._link.fill():
                     break
         except MemoryError:
-            raise self._fail(1009, "Message too large")
+            raise self._end(1009, "Message too large")
         finally:
             self._busy = False
         raise self._end(1006)
@@ -422,16 +417,16 @@ class WebSocket:
                 step = next(self._steps)
                 if step is None and link.eof:
                     raise self._end(1006)
-            age = link.server.tick - self._heard
+            self._quiet += 1
             interval = int(self.ping_interval * 4)
             if interval:
                 # A message that the handler does not take hides the answer.
-                if age >= interval + self.ping_timeout * 4 and step is None:
+                if self._quiet >= interval + self.ping_timeout * 4 and step is None:
                     raise self._end(1006)
-                if age == interval and not self._full:
+                if self._quiet == interval and not self._full:
                     self._put(0x89, b"")
         except Exception as exc:
-            self._fail(1009, "Message too large")  # MemoryError: for all others it is closed already
+            self._end(1009, "Message too large")  # MemoryError: for all others it is closed already
             if self._busy:
                 link.expire(exc)
             else:
