@@ -191,6 +191,9 @@ def test_bodies() -> None:
         ({"PATH_INFO": "/a", "QUERY_STRING": "x=%3F"}, "/a", "x=%3F"),
         ({"PATH_INFO": "/a/b", "RAW_URI": "/a%2Fb?x=1", "QUERY_STRING": "x=1"}, "/a%2Fb", "x=1"),
         ({"PATH_INFO": "/a/b", "REQUEST_URI": "/a%2Fb"}, "/a%2Fb", None),
+        # Apache decodes all but the slashes with `AllowEncodedSlashes NoDecode`
+        ({"PATH_INFO": "/a%2Fb c", "REQUEST_URI": "/a%2Fb%20c"}, "/a%2Fb%20c", None),
+        ({"PATH_INFO": "/a%2fb", "REQUEST_URI": "/a%252fb"}, "/a%252fb", None),
         # Middleware has changed the path: the raw one is another
         ({"PATH_INFO": "/new", "REQUEST_URI": "/old?x=1"}, "/new", None),
         ({"SCRIPT_NAME": "/mounted", "PATH_INFO": "/a", "REQUEST_URI": "/mounted/a"}, "/mounted/a", None),

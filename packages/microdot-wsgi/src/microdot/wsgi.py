@@ -23,6 +23,7 @@ import contextvars
 import errno
 import os
 import queue
+import re
 import ssl
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 # What stays as it is in a path (RFC 3986 3.3): the server has decoded the rest.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
+_SLASH = re.compile(b"%(2[Ff])")
 # PEP 3333, "Other HTTP Features": an application must not set these (RFC 9110 7.6.1).
 _HOP_BY_HOP = (
     "connection",
@@ -428,8 +430,8 @@ def _target(environ: "Environ") -> str:
     path: bytes = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
     raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
     target = raw.partition("?")[0].encode("latin-1")
-    # Middleware may have changed the path; then the raw one is not ours.
-    if target[:1] != b"/" or unquote_to_bytes(target) != path:
+    # Middleware may have changed the path; then the raw one is not ours. Apache can be told to leave slashes encoded.
+    if target[:1] != b"/" or unquote_to_bytes(target) != path != unquote_to_bytes(_SLASH.sub(b"%25\\1", target)):
         target = quote(path, safe=_PATH_CHARACTERS).encode() or b"/"
     query = str(environ.get("QUERY_STRING") or "").encode("latin-1")
     return (target + b"?" + query if query else target).decode()
