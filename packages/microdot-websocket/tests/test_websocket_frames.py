@@ -437,6 +437,31 @@ def test_no_heap_while_nobody_receives_ends_the_handler_and_not_the_server() -> 
     assert ws.closed and ws._link.cancelled
 
 
+def test_what_nobody_receives_waits() -> None:
+    # The sweeper answers pings, and takes nothing of a message: neither its first piece nor a later one.
+    for pieces, expected in ((True, [b"one ", b"two", b""]), (False, [b"one two"])):
+        ws = open_frames()
+        ws._pieces = pieces
+        ws._busy = False
+        ws._link.buffer = frame(0x89, b"?") + frame(0x82, b"one two")[:10]
+        ws._look()
+        ws._look()
+        assert answers(ws._link.out) == [(10, b"?")] and not ws.closed
+        got: "list[Any]" = []
+        for more in (b"", frame(0x82, b"one two")[10:]):
+            ws._link.buffer += more
+            ws._busy = True
+            while True:
+                step = next(ws._steps)
+                if step is None:
+                    break
+                got.append(step)
+            ws._busy = False
+            ws._look()
+        assert got == expected, got
+        assert not ws._link.buffer and not ws._link.cancelled
+
+
 def test_the_longest_frame_of_each_form() -> None:
     for n, head in (
         (0, b"\x82\x00"),
