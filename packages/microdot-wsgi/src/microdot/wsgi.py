@@ -42,7 +42,7 @@ from microdot import (
     send_file as send_file,
 )
 from microdot.headers import decode
-from microdot.hosting import Hosted, body_length, close_body, take_body, websocket_name
+from microdot.hosting import Hosted, WholeBody, body_length, close_body, plain_type, take_body, websocket_name
 from microdot.microdot import HTTPException, NoCaseDict, print_exception
 
 if TYPE_CHECKING:
@@ -440,6 +440,27 @@ def _target(environ: "Environ") -> str:
 # Responses ---------------------------------------------------------------------------------------------------------------
 
 
+def _whole_body(environ: "Environ") -> "bytes | None":
+    """Read a body of known length that is short enough to be loaded: this is the server's thread, and may wait for it.
+
+    None when there is none, or when it did not come whole: the request then finds that out by itself.
+    """
+    length = str(environ.get("CONTENT_LENGTH") or "")
+    if not length.isdigit() or len(length) > 15 or not 0 < int(length) <= Request.max_content_length:
+        return None
+    size = int(length)
+    data = b""
+    try:
+        while len(data) < size:
+            piece: bytes = environ["wsgi.input"].read(size - len(data))
+            if not piece:
+                return None
+            data += piece
+    except OSError:
+        return None
+    return data
+
+
 def _native(value: Any) -> str:
     """Make a native string of PEP 3333, whose characters are the bytes of UTF-8.
 
@@ -466,6 +487,10 @@ def _head(response: Response) -> "tuple[str, list[tuple[str, str]], int | None]"
         except ValueError:
             reason = "N/A"
     status = _native(f"{code} {reason}")
+    kind = plain_type(response) if type(response.body) is bytes and code >= 200 and code not in (204, 304) else None
+    if kind is not None:  # without headers of its own: none are made
+        size = len(response.body)
+        return status, [("Content-Length", str(size)), ("Content-Type", kind.decode("latin-1"))], size
     length = body_length(response.body)
     empty = code < 200 or code in (204, 304)
     fields = []
@@ -519,7 +544,9 @@ class Microdot(Hosted):
     def wsgi_app(self, environ: "Environ", start_response: "Callable[..., Any]") -> "Iterable[bytes]":
         """Serve one request of WSGI; middleware replaces this: `app.wsgi_app = Middleware(app.wsgi_app)`."""
         exchange = _Exchange(_event_loop())
-        exchange.begin(self._serve(environ, exchange))
+        # `admit` hooks may answer before the body comes, and before the client is told to go on and send it.
+        whole = None if "hooks" in self.__dict__ else _whole_body(environ)
+        exchange.begin(self._serve(environ, exchange, whole))
         item = exchange.next()
         if item is None:
             # The connection was taken over, and is closed. This is how gunicorn is told to write nothing more.
@@ -534,8 +561,8 @@ class Microdot(Hosted):
             return [body]
         return _Body(exchange, body)
 
-    async def _serve(self, environ: "Environ", exchange: _Exchange) -> None:
-        """Serve one request, in the loop."""
+    async def _serve(self, environ: "Environ", exchange: _Exchange, whole: "bytes | None") -> None:
+        """Serve one request, in the loop; `whole` is its body when that was read already."""
         if self._ready_in != os.getpid():
             await self.get_ready()
         connection = _Connection(environ)
@@ -543,6 +570,8 @@ class Microdot(Hosted):
         problem = None
         try:
             request = self._request(environ, _target(environ), connection)
+            if whole is not None:
+                request.pending = WholeBody(whole)
         except ValueError:
             problem = HTTPException(400, "Bad request")
         except HTTPException as exc:
