@@ -114,10 +114,12 @@ def test_32_bit_options_load_nothing_for_good(launch: Launch) -> None:
 
 
 def test_32_bit_what_the_program_loaded_stays(launch: Launch) -> None:
-    """Only what strangers make it load is let go; an application with hooks would load errors.py for every 404."""
+    """Only what strangers make it load is let go, and what registers hooks, when all are registered."""
     server = launch("micropython32", "scarce.py", "hooks", heap="100k")
     for _ in range(2):
-        assert "microdot.errors" in server.get("/modules").text.split()
+        loaded = server.get("/modules").text.split()
+        assert "microdot.hooks" in loaded and "microdot.body" in loaded  # there is a route for POST
+        assert not {"microdot.registry", "microdot.errors", "microdot.handlers"} & set(loaded)
         assert server.get("/nowhere").text == "not found"
 
 

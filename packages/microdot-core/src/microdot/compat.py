@@ -1,7 +1,7 @@
 """Names that only programs written for Microdot use. Nothing else in this package imports this module."""
 
 from .errors import allowed, matching
-from .hooks import error_response, mro as mro
+from .handlers import error_response, mro as mro
 from .http import HTTPException as HTTPException, Request, Response, const, port
 
 TYPE_CHECKING = const(False)
@@ -164,7 +164,15 @@ def url_map(app: "Microdot") -> "list[Any]":
     ]
 
 
+async def dispatch_request(app: "Microdot", req: "Request | None") -> Response:
+    """Do what `Microdot.dispatch_request()` says."""
+    from .app import Microdot
+
+    return await Microdot.dispatch(app, req)  # the class's: that of an application may be what calls this
+
+
 _METHODS: "dict[str, Callable[..., Any]]" = {
+    "dispatch_request": dispatch_request,
     "find_route": find_route,
     "get_request_handlers": get_request_handlers,
     "handle_request": handle_request,
@@ -184,6 +192,8 @@ def attribute(app: "Microdot", name: str) -> "Any":
     if name in _METHODS:
         method = _METHODS[name]
         return lambda *args, **kwargs: method(app, *args, **kwargs)
+    if name == "ssl":
+        return False
     if name == "url_map":
         return url_map(app)
     if name == "url_for":

@@ -119,7 +119,7 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
     for name in headers:
         response.headers.setdefault(name, headers[name])
     if app._hooked:
-        from .hooks import after_error
+        from .handlers import after_error
 
         response = await after_error(app, request, response)
     elif request is not None and request._extras:
@@ -134,7 +134,7 @@ async def _answer(app: "Microdot", request: "Request | None", exc: "Any") -> "An
     if not is_answer(exc):
         port.print_exception(exc)
     if app._hooked:
-        from .hooks import answer_error
+        from .handlers import answer_error
 
         return await answer_error(app, request, exc)
     if hasattr(exc, "_allow"):

@@ -1,10 +1,11 @@
-"""What an application may have besides routes: hooks, error handlers, sub-applications; and the way of a request through it.
+"""The way of a request through an application that has more than routes: hooks, error handlers, sub-applications.
 
-Loaded when an application gets one of them.
+Loaded when an application gets one of them. They are registered by `registry.py`; `handlers.py` answers errors.
 """
 
+import sys
+
 from .app import Microdot, Route
-from .errors import find, text_of
 from .http import HTTPException, Request, Response, const, make_response, port
 
 TYPE_CHECKING = const(False)
@@ -45,104 +46,17 @@ if TYPE_CHECKING:
 Request.timeout = 0
 Request.matched = None
 
-# hook: with how many arguments it is called
-_HOOKS = {
-    "start": 1,
-    "stop": 1,
-    "route": 1,
-    "admit": 2,
-    "before": 1,
-    "after": 2,
-    "error": 2,
-    "options": 1,
-    "done": 3,
-}
-_LISTS = {
-    "before_request_handlers": "before",
-    "after_request_handlers": "after",
-    "after_error_request_handlers": "error",
-}
-_DECORATORS = {"before_request": "before", "after_request": "after", "after_error_request": "error"}
-
-
-def on(app: Microdot, hook: str, f: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Do what `Microdot.on()` says."""
-    if hook not in _HOOKS:
-        raise ValueError("no hook '%s': use one of %s" % (hook, ", ".join(sorted(_HOOKS))))
-    if not callable(f):
-        raise TypeError("hook %s: give a function" % hook)
-    plain = hook in ("route", "options", "done")
-    check = getattr(port, "check_hook", None)
-    if check:
-        check(hook, f, _HOOKS[hook], plain)
-    elif plain and type(f) is type(begin):  # all that functions of boards tell is whether they are async
-        raise TypeError("hook %s: give a plain function, nothing awaits it" % hook)
-    hooks = app.hooks
-    # A stop hook remembers how many start hooks there were: an extension registers its start hook first.
-    hooks[hook].append((len(hooks["start"]), f) if hook == "stop" else f)
-    if hook == "route":
-        for route in app.routes:
-            f(route)
-    return f
-
-
-def install(app: Microdot, extension: "Any") -> "Any":
-    """Do what `Microdot.install()` says."""
-    extension.setup(app)
-    return extension
-
-
-def errorhandler(app: Microdot, status_code_or_exception_class: "Any") -> "Callable[..., Any]":
-    """Do what `Microdot.errorhandler()` says."""
-
-    def decorated(f: "Callable[..., Any]") -> "Callable[..., Any]":
-        app.error_handlers[status_code_or_exception_class] = f
-        return f
-
-    return decorated
-
-
-def mount(app: Microdot, subapp: Microdot, url_prefix: str = "", local: bool = False) -> None:
-    """Do what `Microdot.mount()` says."""
-    if subapp._hooked:
-        _merge(app, subapp, local)  # first, so that its route hooks see the mounted routes
-    for route in list(subapp.routes):
-        copy = Route(url_prefix + route.pattern, route.handler, route.methods)
-        for name in route.__dict__:  # what extensions keep on a route goes with it
-            if not hasattr(copy, name):
-                setattr(copy, name, route.__dict__[name])
-        copy.url_prefix = url_prefix + route.url_prefix
-        copy.subapp = route.subapp or subapp
-        copy.local_apps = (subapp,) + route.local_apps if local else route.local_apps
-        copy.call = _within(copy)
-        app.add_route(copy)
-
-
-def _within(route: Route) -> "Callable[..., Any]":
+def within(route: Route) -> "Callable[..., Any]":
+    """Return what calls the handler of a mounted route, and tells the request where it is."""
     call = route.call
 
-    def within(request: "Request", **args: "Any") -> "Any":
+    def handler(request: "Request", **args: "Any") -> "Any":
         request.matched = route
         request.subapp = route.subapp
         request.url_prefix = route.url_prefix
         return call(request, **args)
 
-    return within
-
-
-def _merge(app: Microdot, subapp: Microdot, local: bool) -> None:
-    hooks = app.hooks
-    started = len(hooks["start"])
-    for hook in _HOOKS:
-        if not local or hook in ("start", "stop"):
-            own = subapp.hooks[hook]
-            if hook == "stop":
-                own[:] = [(started + n, f) for n, f in own]
-            hooks[hook] += own
-            own[:] = []
-    if not local:
-        app.error_handlers.update(subapp.error_handlers)
-        subapp.error_handlers.clear()
+    return handler
 
 
 def chain(app: Microdot, request: "Request | None", hook: str) -> "list[Any]":
@@ -181,6 +95,10 @@ async def begin(app: Microdot) -> None:
     except BaseException:
         await _stop(app, done)
         raise
+    # Programs register before they serve: a board gets that heap back. Who does it later loads the module again.
+    if getattr(port, "_MPY", False) and "microdot.registry" in sys.modules:
+        del sys.modules["microdot.registry"]
+        delattr(sys.modules["microdot"], "registry")
 
 
 async def end(app: Microdot) -> None:
@@ -199,49 +117,10 @@ async def _stop(app: Microdot, started: int) -> None:
                 port.print_exception(exc)
 
 
-async def dispatch_request(app: Microdot, req: "Request | None") -> "Response":
-    """Do what `Microdot.dispatch_request()` says."""
-    return await Microdot.dispatch(app, req)  # the class's: that of an application may be what calls this
-
-
-_METHODS: "dict[str, Callable[..., Any]]" = {
-    "on": on,
-    "install": install,
-    "errorhandler": errorhandler,
-    "mount": mount,
-    "finish": finish,
-    "begin": begin,
-    "end": end,
-    "dispatch_request": dispatch_request,
-}
-
-
-def attribute(app: Microdot, name: str) -> "Any":
-    """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
-    if name in _METHODS:
-        method = _METHODS[name]
-        return lambda *args, **kwargs: method(app, *args, **kwargs)
-    if name in _DECORATORS:
-        return lambda f: on(app, _DECORATORS[name], f)
-    if name in _LISTS:
-        return app.hooks[_LISTS[name]]
-    if name == "hooks":
-        hooks: "dict[str, list[Any]]" = {}
-        app.hooks = hooks
-        for hook in _HOOKS:
-            hooks[hook] = []
-        app._hooked = True
-        return hooks
-    if name == "error_handlers":
-        handlers: "dict[Any, Callable[..., Any]]" = {}
-        app.error_handlers = handlers
-        app.hooks  # the pipeline looks at all of them
-        return handlers
-    if name == "ssl":
-        return False
-    from .compat import attribute as further
-
-    return further(app, name)
+# Asked for with every request: not found in `registry.py`, as what programs ask for once.
+Microdot.begin = begin  # type: ignore[method-assign, assignment]
+Microdot.end = end  # type: ignore[method-assign, assignment]
+Microdot.finish = finish  # type: ignore[method-assign, assignment]
 
 
 async def run(app: "Microdot", request: "Request") -> Response:
@@ -259,6 +138,8 @@ async def run(app: "Microdot", request: "Request") -> Response:
         else:
             found = app.find(request.path, request.method)
         if found is None:
+            from .errors import find
+
             found = find(app, request)
     except HTTPException as exc:
         problem = exc
@@ -342,60 +223,3 @@ def vary(request: "Request | None", response: Response) -> Response:
         if names:
             response.headers["Vary"] = ", ".join(names)
     return response
-
-
-def _handler(app: Microdot, request: "Request | None", key: "Any") -> "Any":
-    for one in reversed(request.matched.local_apps if request is not None and request.matched is not None else ()):
-        if key in one.error_handlers:
-            return one.error_handlers[key]
-    return app.error_handlers.get(key)
-
-
-def mro(cls: "type") -> "list[type]":
-    """Return a class and its bases in the order of lookup; boards do not keep `__mro__`."""
-    if hasattr(cls, "__mro__"):
-        return list(cls.__mro__)
-    classes = [cls]
-    for base in cls.__bases__:
-        for c in mro(base):
-            if c in classes:
-                classes.remove(c)
-            classes.append(c)
-    return classes
-
-
-async def answer_error(app: Microdot, request: "Request | None", exc: "Any") -> "Any":
-    """Ask the error handlers what to answer to an exception."""
-    if not isinstance(exc, HTTPException):
-        for cls in mro(type(exc)):
-            handler = _handler(app, request, cls)
-            if handler is not None:
-                try:
-                    result = await port.call(handler, request, exc)
-                    if result is not None:
-                        return result
-                except HTTPException as another:
-                    exc = another
-                except Exception as another:
-                    port.print_exception(another)
-                break
-    reason, status_code = text_of(exc)
-    return await error_response(app, request, status_code, reason)
-
-
-async def error_response(app: Microdot, request: "Request | None", status_code: int, reason: "str | None" = None) -> "Any":
-    """Ask the error handler of a status; without one the reason is the body."""
-    handler = _handler(app, request, status_code)
-    if handler is not None:
-        return await port.call(handler, request)
-    return reason or "N/A", status_code
-
-
-async def after_error(app: Microdot, request: "Request | None", response: Response) -> Response:
-    """Run the error hooks; one that fails is printed, and the others run."""
-    for f in chain(app, request, "error"):
-        try:
-            response = await replace([f], request, response)
-        except Exception as exc:
-            port.print_exception(exc)
-    return vary(request, response)

@@ -18,6 +18,6 @@ def attribute(app: "Microdot", name: str) -> "Any":
 
         return lambda: shutdown(app)
     # The rest is for applications that have more than routes.
-    from .hooks import attribute as further
+    from .registry import attribute as further
 
     return further(app, name)
