@@ -316,6 +316,14 @@ def websocket_wrapper(
     return wrapper
 
 
+try:
+    from ._websocket_hosts import carrier as carrier, check_utf8, print_exception  # type: ignore[assignment]  # never on boards
+except ImportError:
+    from sys import print_exception  # type: ignore[attr-defined,no-redef]
+
+    carrier = Messages
+
+# Last, and the way here last of all: a board whose heap is full in between comes again.
 WebSocket.opcode = 0
 WebSocket.subprotocol = None
 WebSocket.close_reason = ""
@@ -324,10 +332,3 @@ WebSocket.readinto = readinto  # type: ignore[method-assign,assignment]
 WebSocket._process_websocket_frame = process_frame  # type: ignore[method-assign,assignment]
 WebSocket._rest = None
 del WebSocket.__getattr__
-
-try:
-    from ._websocket_hosts import carrier as carrier, check_utf8, print_exception  # type: ignore[assignment]  # never on boards
-except ImportError:
-    from sys import print_exception  # type: ignore[attr-defined,no-redef]
-
-    carrier = Messages
