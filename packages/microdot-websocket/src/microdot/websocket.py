@@ -19,7 +19,7 @@ from .wire import field, look, switch
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from typing import Any
 
     from ._websocket import websocket_upgrade as websocket_upgrade, websocket_wrapper as websocket_wrapper
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _JOIN = const(8192)  # a longer payload is written apart from its header, so that it is not copied
 
-highest = max
+highest = max  # a loop in C; here and below: what CPython does its own way, `_websocket_cpython.tune()` replaces
 
 
 def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
@@ -474,7 +474,7 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
 
 
 def __getattr__(name: str) -> "Any":
-    import microdot._websocket as rest  # `websocket_upgrade()`, and `websocket_wrapper()` of existing programs
+    import microdot._websocket as rest  # for `websocket_upgrade()`, and for `websocket_wrapper()` of existing programs
 
     return getattr(rest, name)
 
