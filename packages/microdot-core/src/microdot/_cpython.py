@@ -84,7 +84,8 @@ def tune(names: "dict[str, Any]") -> None:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
         for name in ("set_cookie", "delete_cookie", "complete", "write", "body_iter"):
-            setattr(names["Response"], name, _response_method(name))
+            if not hasattr(names["Response"], name):  # the documentation has them declared
+                setattr(names["Response"], name, _response_method(name))
     if "Connection" in names:
         names["Connection"].respond = _with_memory(names["Connection"].respond, names["Response"].already_handled)
 

@@ -109,9 +109,17 @@ def _match(
     if isinstance(segment, str):
         return _match(segments, s + 1, parts, p + 1, failed) if segment == parts[p] else None
     name, kind = segment
-    # As much as possible; what follows needs at least one part each.
-    end = len(parts) - (len(segments) - s - 1) if _spans(_expression(kind)) else p + 1
-    while end > p:
+    # As much as possible; what follows needs one part each, and more only where something else spans.
+    end = least = p + 1
+    if _spans(kind):
+        end = len(parts) - (len(segments) - s - 1)
+        for later in segments[s + 1 :]:
+            if not isinstance(later, str) and _spans(later[1]):
+                break
+        else:
+            least = max(end, least)
+    first = end
+    while end >= least:
         args = _match(segments, s + 1, parts, end, failed)
         if args is not None:
             value = _convert(kind, "/".join(parts[p:end]))
@@ -119,12 +127,14 @@ def _match(
                 args[name] = value
                 return args
         end -= 1
-    failed.add((s, p))
+    if first > least:
+        failed.add((s, p))
     return None
 
 
-def _spans(expression: str) -> bool:
-    # Whether it may match a slash: then it is tried with several segments, as that of `path` is.
+def _spans(kind: str) -> bool:
+    # Whether it may match a slash: then it is tried with several segments, as `path` is.
+    expression = _expression(kind)
     if expression != "[^/]+":
         for text in (".", "[^", "/", "\\D", "\\S", "\\W"):
             if text in expression:
