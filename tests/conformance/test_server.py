@@ -512,6 +512,26 @@ async def test_start_serving_false() -> None:
         pass
 
 
+async def test_the_server_is_one_of_asyncio() -> None:
+    """Contract 20b: `Microdot.server: asyncio.Server`; programs look for its port and close it. Boards have `shutdown()`."""
+    if not CPYTHON:
+        return
+    app = hello_app()
+    task = asyncio.create_task(app.start_server(host="127.0.0.1", port=0))
+    await asyncio.sleep(0.1)
+    server = app.server
+    assert server is not None and server.is_serving()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(-1), 10)).endswith(b"hello")
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await asyncio.wait_for(server.wait_closed(), 10)
+    assert not server.is_serving() and not server.sockets
+    await asyncio.wait_for(task, 10)
+
+
 async def test_two_servers_of_one_application() -> None:
     """Contract 25 X: start_server() beside other tasks; one application may serve two ports."""
     app = hello_app()

@@ -83,11 +83,21 @@ def tune(names: "dict[str, Any]") -> None:
     if "parse_head" in names:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
+        if not hasattr(names["Request"], "G"):
+            names["Request"].G = G
         for name in ("set_cookie", "delete_cookie", "complete", "write", "body_iter"):
             if not hasattr(names["Response"], name):  # the documentation has them declared
                 setattr(names["Response"], name, _response_method(name))
+    if "Server" in names:
+        for f in (close, wait_closed, is_serving):
+            setattr(names["Server"], f.__name__, f)
+        names["Server"].sockets = property(lambda server: server.socket.sockets if server.socket else ())
     if "Connection" in names:
         names["Connection"].respond = _with_memory(names["Connection"].respond, names["Response"].already_handled)
+
+
+class G:
+    """Attributes that a program keeps with a request."""
 
 
 # Found by `Microdot.__getattr__` on a board; here they are methods of the class too, so that a subclass can extend them.
@@ -717,6 +727,27 @@ def run(main: "Coroutine[Any, Any, Any]", app: "Microdot") -> None:
 _tasks: "set[asyncio.Task[Any]]" = set()
 
 
+# `Microdot.server` is an `asyncio.Server` to programs that were written for Microdot.
+
+
+def close(server: "Server") -> None:
+    """Stop serving: running requests finish."""
+    from .stop import stop
+
+    stop(server)
+
+
+async def wait_closed(server: "Server") -> None:
+    """Wait until it has ended."""
+    while server in server.app._servers:
+        await asyncio.sleep(0.05)
+
+
+def is_serving(server: "Server") -> bool:
+    """Tell whether it accepts connections."""
+    return bool(server.socket) and server.socket.is_serving()
+
+
 def in_background(server: "Server") -> asyncio.Server:
     """Keep the deadlines of `server` in a task, and return its listening sockets."""
 
@@ -733,7 +764,7 @@ def in_background(server: "Server") -> asyncio.Server:
     task = asyncio.get_running_loop().create_task(serve())
     _tasks.add(task)  # the loop itself keeps only weak references
     task.add_done_callback(_tasks.discard)
-    sockets: asyncio.Server = server.sockets
+    sockets: asyncio.Server = server.socket
     return sockets
 
 

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from .datastructures import MultiDict
 
 
-class G:
-    """Attributes that a program keeps with a request."""
+if not hasattr(Request, "G"):
 
+    class G:
+        """Attributes that a program keeps with a request."""
 
-Request.G = G
+    Request.G = G
 
 
 def _headers(request: Request) -> "Any":

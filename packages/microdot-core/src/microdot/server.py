@@ -34,12 +34,28 @@ class Server:
     tick = 3  # the clock of all deadlines
     date = ""  # the Date header line (RFC 9110 6.6.1), made once a second; empty while there is no clock
     stopping = False
-    sockets: "Any" = None
+    socket: "Any" = None  # that listens
     if TYPE_CHECKING:
         ssl: Any
         refused: int  # connections that are told so, on CPython
         loop: Any  # CPython's event loop, for other threads
         accepting: Any  # a board's task that accepts
+
+        # On CPython it is used like an `asyncio.Server`, too.
+
+        @property
+        def sockets(self) -> tuple[Any, ...]:
+            """The sockets that listen; on CPython."""
+
+        def close(self) -> None:
+            """Stop serving: running requests finish; on CPython."""
+
+        async def wait_closed(self) -> None:
+            """Wait until it has ended; on CPython."""
+
+        def is_serving(self) -> bool:
+            """Tell whether it accepts connections; on CPython."""
+
 
     def __init__(self, app: "Microdot") -> None:
         self.app = app
@@ -58,7 +74,7 @@ class Server:
             await app.begin()
         app._servers.append(self)
         try:
-            self.sockets = await _port.listen(self, host, port, start_serving)
+            self.socket = await _port.listen(self, host, port, start_serving)
             if app.debug:
                 print("Starting async server on %s:%d..." % (host, port))
             if not start_serving:
@@ -71,7 +87,7 @@ class Server:
                     pass
         finally:
             # Also when this task is cancelled, running requests are let finish.
-            if start_serving or not self.sockets:
+            if start_serving or not self.socket:
                 from .stop import end
 
                 await end(self)

@@ -20,11 +20,11 @@ def shutdown(app: "Microdot") -> None:
 def stop(server: "Server") -> None:
     """Accept no more and close connections that wait for a request; `Server.run()` then returns."""
     server.stopping = True
-    if server.sockets:
+    if server.socket:
         if hasattr(server, "accepting"):  # a board's task
             server.accepting.cancel()
             del server.accepting
-        server.sockets.close()
+        server.socket.close()
     for connection in list(server.connections):
         if connection.since:
             connection.since = 0
