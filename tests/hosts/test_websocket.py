@@ -50,6 +50,16 @@ def test_handler_ends_when_the_client_closes(host: Host) -> None:
 
 
 @able
+def test_the_clients_close_is_answered(host: Host) -> None:
+    """RFC 6455 5.5.1: with the code that it gave."""
+    with open_socket(host, "/echo") as ws:
+        ws.send("hello")
+        assert ws.recv(10) == "hello"
+        ws.close(4001)
+        assert ws.close_code == 4001 and ws.protocol.close_rcvd is not None
+
+
+@able
 def test_handler_ends_when_the_client_vanishes(host: Host) -> None:
     with open_socket(host, "/wait/vanish-" + host.kind.name) as ws:
         assert ws.recv(10) == "ready"

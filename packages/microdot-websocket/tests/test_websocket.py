@@ -756,3 +756,48 @@ async def test_nothing_piles_up_on_the_shared_response() -> None:
 
     await TestClient(app).websocket("/echo", nothing)
     assert not Response.already_handled.headers
+
+
+async def test_hooks_see_the_end() -> None:
+    """`after` and `done` hooks run when the handler has ended, not when the connection is handed over."""
+    for hook in ("after", "done", ""):
+        app, _ = echo_app()
+        seen: "list[Any]" = []
+        if hook:
+            app.on(hook, lambda *args: seen.append(hook))
+
+        @app.get("/one")
+        @with_websocket
+        async def one(request: Request, ws: WebSocket) -> None:
+            seen.append(await ws.receive())
+
+        async with Running(app) as server:
+            peer = await open_websocket(server, "/one")
+            await asyncio.sleep(0.2)
+            assert seen == []
+            await peer.frame(0x81, b"a")
+            assert await peer.read() == (0x88, b"\x03\xe8")
+            await until(lambda: len(seen) == (2 if hook else 1))
+            assert seen == ["a", hook] if hook else seen == ["a"]
+            await peer.drop()
+
+
+async def test_an_error_of_the_system_in_a_handler() -> None:
+    """Nothing but frames goes out once the protocol is switched."""
+    for hooked in (False, True):
+        app, _ = echo_app()
+        if hooked:
+            app.on("done", lambda *args: None)
+
+        @app.get("/file")
+        @with_websocket
+        async def file(request: Request, ws: WebSocket) -> None:
+            open("/no/such/file")
+
+        async with Running(app) as server:
+            peer = await open_websocket(server, "/file")
+            first, payload = await peer.read()
+            assert (first, payload[:2]) == (0x88, b"\x03\xf3"), (hooked, first, payload)
+            await peer.frame(0x88, b"\x03\xf3")
+            assert await peer.ended(), hooked
+            await peer.drop()

@@ -125,6 +125,7 @@ class Connection(_port.Link):
     left = 0  # bytes of the request body that were not read yet, -1 when it is chunked
     watch: "Callable[[], None] | None" = None  # called at every tick
     upgraded = False  # handed over to a handler
+    then: "Any" = None  # a coroutine that goes on with it when the request is over
     if TYPE_CHECKING:
         begun: bool  # some of the response is on its way
         # While `left`: 64ths of a tick that its waits may still take, -1 before the first,
@@ -170,6 +171,8 @@ class Connection(_port.Link):
                 keep = await self._answer(after)
                 if self.buffer:  # pipelined: others get their turn, and we learn when the peer has gone
                     await _port.sleep_ms(0)
+            if self.then:
+                await self.then
         except Exception as exc:  # MemoryError among them
             if not isinstance(exc, OSError) or exc.errno not in _port.GONE:
                 try:

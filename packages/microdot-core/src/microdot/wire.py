@@ -10,6 +10,8 @@ from .http import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .http import Request
     from .server import Connection
 
@@ -53,5 +55,28 @@ def switch(connection: "Connection", headers: "dict[str, str]") -> bool:
     text = "HTTP/1.1 101 Switching Protocols\r\n"
     for name in headers:
         text += "%s: %s\r\n" % (name, headers[name])
-    connection.upgraded = True
+    connection.upgraded = connection.begun = True
     return connection.write((text + "\r\n").encode())
+
+
+def leave(request: "Request", work: "Any") -> bool:
+    """Have a coroutine go on with a connection after `switch()` when the request is over: a board then holds less for it.
+
+    Args:
+        request: the request; `request.connection` is a native one.
+        work: the coroutine; it is not begun yet.
+
+    Returns:
+        False when `after`, `error` or `done` hooks look at the end of the request: then await `work` in the handler.
+    """
+    app = request.app
+    if request._extras:
+        return False
+    if app._hooked:
+        if request.matched and request.matched.local_apps:
+            return False
+        for hook in ("after", "error", "done"):
+            if app.hooks[hook]:
+                return False
+    request.connection.then = work
+    return True

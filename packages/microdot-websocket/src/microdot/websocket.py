@@ -15,7 +15,7 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import sha1
 
 from .http import HTTPException, Response, const
-from .wire import field, look, switch
+from .wire import field, leave, look, switch
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -457,20 +457,26 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
         request: "Request", *args: "Any", _f: "Any" = f, _settings: "Any" = settings, **kwargs: "Any"
     ) -> Response:
         ws = await WebSocket(request, **_settings).handshake()
-        problem = None
-        try:
-            await _f(request, ws, *args, **kwargs)
-        except WebSocketError:
-            pass
-        except BaseException as exc:
-            problem = exc
-        if problem or not ws._over:
-            from ._websocket import finish
-
-            await finish(ws, problem)
+        work = _serve(ws, _f, args, kwargs)
+        if not hasattr(ws._link, "then") or not leave(request, work):
+            await work
         return Response.already_handled
 
     return wrapper
+
+
+async def _serve(ws: WebSocket, f: "Callable[..., Any]", args: "Any", kwargs: "Any") -> None:
+    problem = None
+    try:
+        await f(ws.request, ws, *args, **kwargs)
+    except WebSocketError:
+        pass
+    except BaseException as exc:
+        problem = exc
+    if problem or ws._full or not ws._over:
+        from ._websocket import finish
+
+        await finish(ws, problem)
 
 
 def __getattr__(name: str) -> "Any":
