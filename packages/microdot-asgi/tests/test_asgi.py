@@ -197,6 +197,9 @@ async def test_bodies_leave_with_their_own_length() -> None:
         ({"path": "/a", "query_string": b""}, "/a", None),
         ({"path": "", "query_string": b""}, "/", None),
         # root_path: the application's own paths, wherever it is mounted
+        ({"path": "http://h/a b", "raw_path": b"http://h/a%20b", "query_string": b"x=1"}, "/a%20b", "x=1"),
+        ({"path": "http://h"}, "/", None),
+        ({"path": "/to/http://h/a"}, "/to/http://h/a", None),
         ({"path": "/api/a", "raw_path": b"/api/a", "root_path": "/api"}, "/a", None),
         ({"path": "/api/a", "root_path": "/api/"}, "/a", None),
         ({"path": "/api", "raw_path": b"/api", "root_path": "/api"}, "/", None),

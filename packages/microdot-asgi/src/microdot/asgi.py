@@ -136,6 +136,8 @@ def _target(scope: "Scope") -> str:
 def _text(path: bytes, query: bytes) -> str:
     """Return path and query as a str: clients ask for the same ones again and again."""
     target = decode(path.partition(b"?")[0])  # some servers count the query as a part of it
+    if target[:1] != "/" and "://" in target:  # others leave the absolute form as it came (RFC 9112 3.2.2)
+        target = "/" + target.partition("://")[2].partition("/")[2]
     return f"{target}?{decode(query)}" if query else target
 
 

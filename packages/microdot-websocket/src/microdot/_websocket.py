@@ -317,11 +317,14 @@ def websocket_wrapper(
 
 
 try:
-    from ._websocket_hosts import carrier as carrier, check_utf8, print_exception  # type: ignore[assignment]  # never on boards
+    from sys import print_exception  # type: ignore[attr-defined]
+except ImportError:  # CircuitPython and CPython
+    from traceback import print_exception
+carrier: "Any" = Messages
+try:
+    import microdot._websocket_hosts  # never on boards; puts `carrier()` and `check_utf8()` of its own in these places
 except ImportError:
-    from sys import print_exception  # type: ignore[attr-defined,no-redef]
-
-    carrier = Messages
+    pass
 
 # Last, and the way here last of all: a board whose heap is full in between comes again.
 WebSocket.opcode = 0

@@ -132,6 +132,7 @@ def tune(module: "dict[str, Any]") -> None:
     module["WebSocket"]._frames = lambda ws: _quick(ws, frames(ws))
     from . import _websocket as rest
 
-    module["websocket_upgrade"] = rest.websocket_upgrade
-    module["websocket_wrapper"] = rest.websocket_wrapper
-    del module["__getattr__"]
+    if hasattr(rest, "websocket_wrapper"):  # not while that one is imported first, and has come here
+        module["websocket_upgrade"] = rest.websocket_upgrade
+        module["websocket_wrapper"] = rest.websocket_wrapper
+        del module["__getattr__"]

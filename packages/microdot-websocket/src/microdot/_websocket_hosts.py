@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from asyncio import Event, Future, create_task, current_task, get_running_loop, sleep
-from traceback import print_exception as print_exception
 from typing import Any
 
+from . import _websocket
 from ._websocket import Messages
 from ._websocket_cpython import check_utf8 as check_utf8
 from .websocket import WebSocket, WebSocketError
@@ -148,3 +148,7 @@ class Streams:
         """End the wait of `fill()`."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(exc)
+
+
+_websocket.carrier = carrier
+_websocket.check_utf8 = check_utf8  # type: ignore[assignment]
