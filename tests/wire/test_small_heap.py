@@ -113,14 +113,17 @@ def test_32_bit_options_load_nothing_for_good(launch: Launch) -> None:
     assert set(server.get("/modules").text.split()) <= before
 
 
-def test_32_bit_what_the_program_loaded_stays(launch: Launch) -> None:
+@pytest.mark.parametrize("more", [("hooks",), ("handlers",), ("hooks", "handlers")])
+def test_32_bit_what_the_program_loaded_stays(launch: Launch, more: "tuple[str, ...]") -> None:
     """Only what strangers make it load is let go, and what registers hooks, when all are registered."""
-    server = launch("micropython32", "scarce.py", "hooks", heap="100k")
+    server = launch("micropython32", "scarce.py", *more, heap="100k")
     for _ in range(2):
         loaded = server.get("/modules").text.split()
         assert "microdot.hooks" in loaded and "microdot.body" in loaded  # there is a route for POST
         assert not {"microdot.registry", "microdot.errors", "microdot.handlers"} & set(loaded)
-        assert server.get("/nowhere").text == "not found"
+        assert server.get("/nowhere").text == ("not found" if "handlers" in more else "Not found")
+        if "hooks" in more:
+            assert server.get("/local/fails").status == 500
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])

@@ -1,4 +1,4 @@
-"""A small heap and a poller that may run out of it: `scarce.py PORT [hooks]`. For MicroPython.
+"""A small heap and a poller that may run out of it: `scarce.py PORT [hooks] [handlers]`. For MicroPython.
 
 `/modules` names what is loaded; after `/deaf?n=N` the next N sockets cannot be registered with the poller.
 """
@@ -72,6 +72,20 @@ async def item(request: "Request", i: int) -> "Any":
 
 
 if "hooks" in sys.argv:
+
+    @app.after_request
+    async def after(request: "Request", response: "Any") -> None:
+        pass
+
+    local = Microdot()
+
+    @local.get("/fails")
+    async def fails(request: "Request") -> None:
+        raise ValueError("as it should")
+
+    app.mount(local, "/local", local=True)
+
+if "handlers" in sys.argv:
 
     @app.errorhandler(404)
     async def not_found(request: "Request") -> "Any":

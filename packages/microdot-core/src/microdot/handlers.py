@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _handler(app: Microdot, request: "Request | None", key: "Any") -> "Any":
     for one in reversed(request.matched.local_apps if request is not None and request.matched is not None else ()):
-        if key in one.error_handlers:
+        if one._hooked and key in one.error_handlers:
             return one.error_handlers[key]
     return app.error_handlers.get(key)
 

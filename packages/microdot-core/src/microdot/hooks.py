@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 Request.timeout = 0
 Request.matched = None
 
+
 def within(route: Route) -> "Callable[..., Any]":
     """Return what calls the handler of a mounted route, and tells the request where it is."""
     call = route.call
@@ -67,8 +68,9 @@ def chain(app: Microdot, request: "Request | None", hook: str) -> "list[Any]":
     functions = app.hooks[hook]
     if request is not None and request.matched is not None:
         for local in request.matched.local_apps:
-            own = local.hooks[hook]
-            functions = functions + own if hook in ("before", "admit", "options") else own + functions
+            if local._hooked:  # looking at those of another would make them
+                own = local.hooks[hook]
+                functions = functions + own if hook in ("before", "admit", "options") else own + functions
     return functions
 
 

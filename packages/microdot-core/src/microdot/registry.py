@@ -116,18 +116,14 @@ def attribute(app: Microdot, name: str) -> "Any":
         return lambda f: on(app, _DECORATORS[name], f)
     if name in _LISTS:
         return app.hooks[_LISTS[name]]
-    if name == "hooks":
-        hooks: "dict[str, list[Any]]" = {}
-        app.hooks = hooks
+    if name == "hooks" or name == "error_handlers":
+        # The pipeline looks at all of them.
+        app.hooks = {}
         for hook in _HOOKS:
-            hooks[hook] = []
+            app.hooks[hook] = []
+        app.error_handlers = {}
         app._hooked = True
-        return hooks
-    if name == "error_handlers":
-        handlers: "dict[Any, Callable[..., Any]]" = {}
-        app.error_handlers = handlers
-        app.hooks  # the pipeline looks at all of them
-        return handlers
+        return getattr(app, name)
     from .compat import attribute as further
 
     return further(app, name)
