@@ -406,3 +406,25 @@ async def test_attributes_of_other_exceptions() -> None:
     response = await TestClient(app).get("/")
     assert (response.status_code, response.text) == (502, "not there")
     assert response.headers["Content-Type"] == TEXT and "Set-Cookie" not in response.headers
+
+
+async def test_what_a_local_sub_application_gets_after_mount() -> None:
+    """Contract 6.3: its hooks and handlers are its own, and looked at with each request."""
+    app, sub = Microdot(), Microdot()
+
+    @sub.get("/")
+    async def index(request: Request) -> str:
+        return str(1 // 0)
+
+    app.mount(sub, "/sub", local=True)
+
+    @sub.errorhandler(ZeroDivisionError)
+    async def zero(request: Request, exc: ZeroDivisionError) -> "tuple[str, int]":
+        return "none", 418
+
+    @sub.after_error_request
+    async def after(request: "Request | None", response: "Any") -> None:
+        response.headers["X-After"] = "1"
+
+    response = await TestClient(app).get("/sub/")
+    assert (response.status_code, response.text, response.headers["X-After"]) == (418, "none", "1")

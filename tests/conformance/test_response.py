@@ -857,3 +857,12 @@ async def test_methods_that_a_class_of_responses_extends() -> None:
     Response.set_cookie(response, "c", "d")
     assert response.headers["Set-Cookie"] == ["a=b; Path=/", "c=d"]
     assert b"X-Extra: 1" in await written(response)
+
+
+def test_headers_that_are_assigned() -> None:
+    """What the program says later counts more than the kind of the body."""
+    response = Response({"a": 1})
+    response.headers = {"X-One": "1"}
+    assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
+    response.headers = {"content-type": "application/problem+json"}
+    assert response.headers["Content-Type"] == "application/problem+json"

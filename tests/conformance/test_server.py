@@ -512,6 +512,43 @@ async def test_start_serving_false() -> None:
         pass
 
 
+async def test_classes_of_the_program() -> None:
+    """HEAD of an application with its own dispatcher (CPython); a response with a head of its own lends it to nobody."""
+
+    class App(Microdot):
+        async def dispatch_request(self, req: "Request | None") -> "Any":
+            return "own answer"
+
+    class Own(Response):
+        def head(self, version: int, text: str, body: bytes = b"") -> bytes:
+            return Response.head(self, version, "X-Own: 1\r\n" + text, body)
+
+    if CPYTHON:
+        async with Running(App()) as server:
+            data = await server.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.0\r\n\r\n")
+            first, _, rest = data.partition(b"\r\n\r\n")
+            assert b"Content-Length: 10" in first and rest.startswith(b"HTTP/1.") and rest.endswith(b"own answer")
+
+    app = hello_app()
+
+    @app.get("/own")
+    async def own(request: Request) -> Response:
+        return Own("x")
+
+    @app.get("/reason")
+    async def reason(request: Request) -> Response:
+        response = Response("x")
+        response.reason = "a\r\nb"
+        return response
+
+    async with Running(app) as server:
+        for path, found in (("/", False), ("/own", True), ("/", False), ("/own", True)):
+            assert ("X-Own" in (await server.get(path))[1]) is found, path
+        for version in (b"1.0", b"1.1"):
+            data = await server.send(b"GET /reason HTTP/" + version + b"\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert data[:13] == b"HTTP/1." + version[2:] + b" 500 ", data
+
+
 async def test_the_server_is_one_of_asyncio() -> None:
     """Contract 20b: `Microdot.server: asyncio.Server`; programs look for its port and close it. Boards have `shutdown()`."""
     if not CPYTHON:

@@ -236,3 +236,24 @@ def test_several_paths_do_not_multiply() -> None:
     ):
         assert (URLPattern(text).match(given) is not None) == matches, text
     assert time.time() - start < 5, time.time() - start
+
+
+def test_many_spanning_segments() -> None:
+    """Each of them may end at every slash: a client's slashes must not multiply."""
+    tried = []
+
+    def count(text: str) -> str:
+        tried.append(text)
+        raise ValueError
+
+    URLPattern.register_type("counted", ".+", count)
+    try:
+        pattern = URLPattern("/x/<counted:a>/<counted:b>/<counted:c>/end")
+        pattern.compile()
+        assert pattern.match("/x/" + "a/" * 1000 + "end") is None
+        assert len(tried) < 10000
+    finally:
+        del URLPattern.segment_patterns["counted"], URLPattern.segment_parsers["counted"]
+    two = URLPattern("/x/<path:a>/<path:b>/end")
+    two.compile()
+    assert two.match("/x/" + "a/" * 1000 + "end") == {"a": "a/" * 998 + "a", "b": "a"}

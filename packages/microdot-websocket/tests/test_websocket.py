@@ -4,13 +4,14 @@ Portable: CPython, MicroPython.
 """
 
 import asyncio
+import socket
 
 from microdot import Microdot, Request, Response, abort
 from microdot.test_client import TestClient
 from microdot.websocket import WebSocket, WebSocketError, websocket_upgrade, with_websocket
 from support.checks import CPYTHON
 from support.loopback import Running
-from support.websocket_peer import ACCEPT, KEY, Peer, handshake, masked, open_websocket, until
+from support.websocket_peer import ACCEPT, HANDSHAKE, KEY, Peer, handshake, masked, open_websocket, until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -801,3 +802,77 @@ async def test_an_error_of_the_system_in_a_handler() -> None:
             await peer.frame(0x88, b"\x03\xf3")
             assert await peer.ended(), hooked
             await peer.drop()
+
+
+async def test_a_decorator_of_the_program_sees_the_end() -> None:
+    """Contract 9.5: the route returns when the handler has ended."""
+    app, seen = echo_app()
+
+    def logged(f: "Any") -> "Any":
+        async def wrapper(request: Request) -> "Any":
+            seen.append("in")
+            try:
+                return await f(request)
+            finally:
+                seen.append("out")
+
+        return wrapper
+
+    @app.get("/logged")
+    @logged
+    @with_websocket
+    async def handler(request: Request, ws: WebSocket) -> None:
+        seen.append(await ws.receive())
+
+    async with Running(app) as server:
+        peer = await open_websocket(server, "/logged")
+        await peer.frame(0x81, b"message")
+        assert await peer.read() == (0x88, b"\x03\xe8")
+        await peer.drop()
+        await until(lambda: "out" in seen)
+    assert seen == ["in", "message", "out"]
+
+
+async def test_a_message_that_nobody_receives_keeps_no_place() -> None:
+    app, _ = echo_app()
+    seen: "list[Any]" = []
+
+    @app.get("/busy")
+    @with_websocket(ping_timeout=0.5)
+    async def busy(request: Request, ws: WebSocket) -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            seen.append("ended")
+
+    async with Running(app) as server:
+        peer = await open_websocket(server, "/busy")
+        await peer.frame(0x81, b"message")
+        await peer.drop()
+        assert await until(lambda: bool(seen))
+
+
+async def test_a_handler_that_only_sends() -> None:
+    """Nothing else is awaited: a client that resets the connection must not keep the loop from all others."""
+    app, _ = echo_app()
+    ended: "list[str]" = []
+
+    @app.get("/flood")
+    @with_websocket
+    async def flood(request: Request, ws: WebSocket) -> None:
+        try:
+            while True:
+                await ws.send("x" * 200)
+        finally:
+            ended.append("flood")
+
+    async with Running(app) as server:
+        for _ in range(3):
+            sock = socket.socket()
+            sock.connect(socket.getaddrinfo("127.0.0.1", server.port)[0][-1])
+            lines = "\r\n".join(["%s: %s" % (name, HANDSHAKE[name]) for name in HANDSHAKE])
+            sock.send(("GET /flood HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % lines).encode())
+            await asyncio.sleep(0.1)
+            sock.setsockopt(socket.SOL_SOCKET, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER: close() is a reset
+            sock.close()
+        assert await until(lambda: len(ended) == 3)

@@ -140,14 +140,17 @@ def _with_own_dispatch(cls: "type[Any]", /, **kwargs: Any) -> None:
     from microdot.app import Microdot
 
     super(Microdot, cls).__init_subclass__(**kwargs)
-    if "dispatch_request" not in cls.__dict__:
+    if cls.dispatch_request is Microdot.dispatch_request or cls.dispatch is not Microdot.dispatch:
         return
 
     async def dispatch(self: "Microdot", request: "Request | None", exc: "Exception | None" = None) -> "Response":
         if request is None:
             return await Microdot.dispatch(self, None, exc)
+        request._extras = True  # who wraps it is to see the whole of a WebSocket
         try:
-            return await self.dispatch_request(request)
+            response: "Response" = _late("http", "make_response")(await self.dispatch_request(request))
+            response.is_head = request.method == "HEAD"
+            return response
         except Exception as problem:
             return await _late("errors", "fail")(self, request, problem)  # type: ignore[no-any-return]
 
@@ -208,6 +211,7 @@ def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response")
         handled: the response that is not written.
     """
     heads: "dict[tuple[int, str, str], bytes]" = {}
+    plain = type(handled)  # a class of the program's may have a head() of its own
 
     async def respond_fast(connection: "Connection", response: "Response", minor: int, keep: bool) -> bool:
         body = response.body
@@ -226,7 +230,7 @@ def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response")
             return await respond(connection, response, minor, keep)
         date = connection.server.date
         headers = response._headers
-        if headers is None and response.reason is None:
+        if headers is None and response.reason is None and type(response) is plain:
             key = status, response._type or response.default_content_type, date
             head = heads.get(key)
             if head is None:
@@ -486,7 +490,8 @@ class Link(asyncio.Protocol):
         Raises:
             OSError: the peer has gone.
         """
-        if self.gone:
+        # A reset is told in the loop's next turn. Until then the transport takes everything, and who writes would never wait.
+        if self.gone or self.transport.is_closing():
             raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
         if self._chunks:
             self._flush()

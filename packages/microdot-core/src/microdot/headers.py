@@ -119,14 +119,16 @@ def parse_headers(fields: bytes) -> NoCaseDict:
     return headers
 
 
-def set_headers(response: Response, headers: "Mapping[str, Any] | None", reason: "str | None" = None) -> None:
-    """Give a response its headers, or a reason, or both, and refuse what would end a line where it was given."""
-    if reason is not None:
-        check_value(reason)
-        response.reason = reason
-    if headers or reason is None:
+def set_headers(response: Response, headers: "Mapping[str, Any] | None", *reason: "str | None") -> None:
+    """Give a response its headers, and when it is new perhaps a reason; refuse what would end a line where it was given."""
+    text = reason[0] if reason else None
+    if text is not None:
+        check_value(text)
+        response.reason = text
+    if headers or text is None:
         own = Headers(headers)
-        if response._type:
+        # What the body is counts for a new response, what the program assigns later counts more.
+        if response._type and (reason or "Content-Type" not in own):
             own["Content-Type"] = response._type
         response._headers = own
 

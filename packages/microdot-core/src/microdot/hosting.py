@@ -11,12 +11,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .app import Microdot
-from .http import port as _port
+from .http import Response, port as _port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from .http import Response
 
 # Functions of these that a program gives to a process of its own; others are those of their workers.
 _SERVERS = ("uvicorn", "hypercorn", "granian")
@@ -107,7 +105,7 @@ _types: dict[str, bytes] = {}
 
 def plain_type(response: Response) -> bytes | None:
     """Return the Content-Type of a response that has neither headers nor a reason of its own; None for another one."""
-    if response._headers is not None or response.reason is not None:
+    if response._headers is not None or response.reason is not None or type(response) is not Response:
         return None
     key = response._type or response.default_content_type
     kind = _types.get(key)

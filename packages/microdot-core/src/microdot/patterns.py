@@ -90,16 +90,19 @@ def _expression(kind: str) -> str:
     return URLPattern.segment_patterns[kind]
 
 
+_TRIES = const(8192)  # of a path with a pattern; two <path:…> need two for each slash
+
+
 def match_segments(segments: "list[Any]", parts: "list[str]") -> "dict[str, Any] | None":
     """Match all segments of a pattern, of whatever type, against those of a path; the arguments, or None."""
-    return _match(segments, 0, parts, 0, set())
+    return _match(segments, 0, parts, 0, {0: 0})
 
 
 def _match(
-    segments: "list[Any]", s: int, parts: "list[str]", p: int, failed: "set[tuple[int, int]]"
+    segments: "list[Any]", s: int, parts: "list[str]", p: int, failed: "dict[Any, int]"
 ) -> "dict[str, Any] | None":
-    # Recursion is as deep as the pattern is long, whatever the path; and with several <path:…> no pair of places is
-    # tried twice, so that a client's slashes do not multiply.
+    # Recursion is as deep as the pattern is long, whatever the path; with several <path:…> no pair of places is tried
+    # twice, so that a client's slashes do not multiply; and with many of them it is given up some time.
     if s == len(segments):
         return {} if p == len(parts) else None
     if p >= len(parts) or (s, p) in failed:
@@ -119,7 +122,8 @@ def _match(
         else:
             least = max(end, least)
     first = end
-    while end >= least:
+    while end >= least and failed[0] < _TRIES:
+        failed[0] += 1
         args = _match(segments, s + 1, parts, end, failed)
         if args is not None:
             value = _convert(kind, "/".join(parts[p:end]))
@@ -128,7 +132,7 @@ def _match(
                 return args
         end -= 1
     if first > least:
-        failed.add((s, p))
+        failed[s, p] = 1
     return None
 
 

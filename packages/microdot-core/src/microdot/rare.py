@@ -74,7 +74,8 @@ def trim(buffer: bytes) -> bytes:
     at = 0
     while buffer[at : at + 2] == b"\r\n" or buffer[at : at + 1] == b"\n":
         at = buffer.find(b"\n", at) + 1
-    buffer = buffer[at:]
+    if at:
+        buffer = buffer[at:]
     if len(buffer) >= Request.max_readline:
         if not 0 <= buffer.find(b"\n") < Request.max_readline:
             raise HTTPException(414, "Request line too long")

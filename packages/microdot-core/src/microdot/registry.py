@@ -68,6 +68,8 @@ def errorhandler(app: Microdot, status_code_or_exception_class: "Any") -> "Calla
 
 def mount(app: Microdot, subapp: Microdot, url_prefix: str = "", local: bool = False) -> None:
     """Do what `Microdot.mount()` says."""
+    if local:
+        app.hooks  # those of the sub-application are looked at, also what it gets later
     if subapp._hooked:
         _merge(app, subapp, local)  # first, so that its route hooks see the mounted routes
     for route in list(subapp.routes):

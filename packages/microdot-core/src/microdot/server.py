@@ -235,6 +235,8 @@ class Connection(_port.Link):
             not isinstance(body, bytes)
             or len(body) > _LARGE
             or response._headers is not None
+            or response.reason is not None
+            or response.status_code < 200
             or response.status_code in (204, 304)
         ):
             # A stream, something with a say about the framing, or more than is copied behind a head.

@@ -67,13 +67,13 @@ def leave(request: "Request", work: "Any") -> bool:
         work: the coroutine; it is not begun yet.
 
     Returns:
-        False when `after`, `error` or `done` hooks look at the end of the request: then await `work` in the handler.
+        False when hooks, error handlers or a deadline look at the end of the request: then await `work` in the handler.
     """
     app = request.app
     if request._extras:
         return False
     if app._hooked:
-        if request.matched and request.matched.local_apps:
+        if request.timeout or app.error_handlers or request.matched and request.matched.local_apps:
             return False
         for hook in ("after", "error", "done"):
             if app.hooks[hook]:

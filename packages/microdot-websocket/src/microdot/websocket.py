@@ -415,7 +415,8 @@ class WebSocket:
             if not self._busy:
                 look(link)
                 step = next(self._steps)
-                if step is None and link.eof:
+                # A message that nobody receives does not keep the place of a peer that has gone.
+                if link.eof and (step is None or self._quiet > self.ping_timeout * 4):
                     raise self._end(1006)
             self._quiet += 1
             interval = int(self.ping_interval * 4)
@@ -431,6 +432,9 @@ class WebSocket:
                 link.expire(exc)
             else:
                 link.task.cancel()
+
+
+_routes: "list[Any]" = []  # what `with_websocket()` has made
 
 
 def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Callable[..., Any]":
@@ -458,10 +462,12 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
     ) -> Response:
         ws = await WebSocket(request, **_settings).handshake()
         work = _serve(ws, _f, args, kwargs)
-        if not hasattr(ws._link, "then") or not leave(request, work):
+        # A decorator of the program's around this one waits for the end.
+        if request.route not in _routes or not hasattr(ws._link, "then") or not leave(request, work):
             await work
         return Response.already_handled
 
+    _routes.append(wrapper)
     return wrapper
 
 
