@@ -6,7 +6,7 @@ Portable: CPython and MicroPython.
 import time
 
 from microdot import URLPattern
-from support.checks import raised
+from support.checks import CPYTHON, raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,20 +240,21 @@ def test_several_paths_do_not_multiply() -> None:
 
 def test_many_spanning_segments() -> None:
     """Each of them may end at every slash: a client's slashes must not multiply."""
-    tried = []
+    tried = [0]
+    slashes = 1000 if CPYTHON else 100
 
     def count(text: str) -> str:
-        tried.append(text)
+        tried[0] += 1
         raise ValueError
 
     URLPattern.register_type("counted", ".+", count)
     try:
         pattern = URLPattern("/x/<counted:a>/<counted:b>/<counted:c>/end")
         pattern.compile()
-        assert pattern.match("/x/" + "a/" * 1000 + "end") is None
-        assert len(tried) < 10000
+        assert pattern.match("/x/" + "a/" * slashes + "end") is None
+        assert tried[0] < 10000
     finally:
         del URLPattern.segment_patterns["counted"], URLPattern.segment_parsers["counted"]
     two = URLPattern("/x/<path:a>/<path:b>/end")
     two.compile()
-    assert two.match("/x/" + "a/" * 1000 + "end") == {"a": "a/" * 998 + "a", "b": "a"}
+    assert two.match("/x/" + "a/" * slashes + "end") == {"a": "a/" * (slashes - 2) + "a", "b": "a"}
