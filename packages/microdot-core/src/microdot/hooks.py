@@ -136,7 +136,9 @@ async def run(app: "Microdot", request: "Request") -> Response:
     found = None
     try:
         if request.method == "OPTIONS":
-            preflight = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
+            from .wire import field  # strangers ask: a board makes no dictionary of the headers for that
+
+            preflight = bool(field(request, "Origin") and field(request, "Access-Control-Request-Method"))
         else:
             found = app.find(request.path, request.method)
         if found is None:
