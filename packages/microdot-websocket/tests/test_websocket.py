@@ -876,3 +876,25 @@ async def test_a_handler_that_only_sends() -> None:
             sock.setsockopt(socket.SOL_SOCKET, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER: close() is a reset
             sock.close()
         assert await until(lambda: len(ended) == 3)
+
+
+async def test_a_handshake_with_a_body_that_nobody_reads() -> None:
+    """A stranger's oddity: the handler runs all the same, and at once."""
+    app, seen = echo_app()
+
+    @app.get("/odd")
+    @with_websocket
+    async def odd(request: Request, ws: WebSocket) -> None:
+        await ws.send("begin")
+        seen.append("sent")
+
+    before = Request.max_body_length
+    Request.max_body_length = 4
+    try:
+        async with Running(app) as server:
+            peer = await handshake(server, "/odd", {"Content-Length": "8"})
+            assert await asyncio.wait_for(peer.read(), 5) == (0x81, b"begin")
+            await peer.drop()
+            assert await until(lambda: seen == ["sent"])
+    finally:
+        Request.max_body_length = before

@@ -70,7 +70,7 @@ def leave(request: "Request", work: "Any") -> bool:
         False when hooks, error handlers or a deadline look at the end of the request: then await `work` in the handler.
     """
     app = request.app
-    if request._extras:
+    if request._extras or request.connection.left:  # what is left of a body is the business of the request's end
         return False
     if app._hooked:
         if request.timeout or app.error_handlers or request.matched and request.matched.local_apps:
