@@ -48,7 +48,7 @@ def __getattr__(name: str) -> "Any":
 def is_text(line: bytes) -> bool:
     """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
     # min() is a loop in C, and only a tab makes it necessary to look twice.
-    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and 127 not in line
+    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and b"\x7f" not in line
 
 
 class Link:

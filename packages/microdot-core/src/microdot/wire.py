@@ -62,6 +62,8 @@ def switch(connection: "Connection", headers: "dict[str, str]") -> bool:
 def leave(request: "Request", work: "Any") -> bool:
     """Have a coroutine go on with a connection after `switch()` when the request is over: a board then holds less for it.
 
+    For a caller who knows that the route is its own: a decorator of the program's around it waits for the end, too.
+
     Args:
         request: the request; `request.connection` is a native one.
         work: the coroutine; it is not begun yet.
