@@ -32,6 +32,7 @@ package(
         "rare.py",
         "registry.py",
         "replies.py",
+        "room.py",
         "segments.py",
         "server.py",
         "stop.py",

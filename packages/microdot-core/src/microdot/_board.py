@@ -4,7 +4,7 @@ from asyncio import CancelledError, core, sleep_ms
 
 from micropython import const
 
-from ._micropython import unregister
+from ._micropython import buf, unregister
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def wait(server: "Server", listener: "Any") -> "Generator[None, None, None]":
     Raises:
         OSError: all are at work: the newcomer was answered 503.
     """
-    from .rare import BUSY, make_room
+    from .room import BUSY, make_room
 
     while len(server.connections) >= server.app.max_connections:
         busy = make_room(server) is False
@@ -118,7 +118,7 @@ def wait(server: "Server", listener: "Any") -> "Generator[None, None, None]":
                 sock.setblocking(False)
                 yield from sleep_ms(100)
                 if not server.ssl:
-                    sock.read(512)  # what stays unread would turn the close into a reset
+                    sock.readinto(buf)  # what stays unread would turn the close into a reset
                     sock.write(BUSY)
             finally:
                 sock.close()

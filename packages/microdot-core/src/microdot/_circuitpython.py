@@ -248,7 +248,7 @@ async def accept(server: "Server", sock: "Any") -> None:
             continue
         except (OSError, RuntimeError) as exc:
             if not _is_again(exc):
-                from .rare import make_room
+                from .room import make_room
 
                 make_room(server)  # the pool has no socket left
             await sleep_ms(_PAUSE)
@@ -265,7 +265,7 @@ async def accept(server: "Server", sock: "Any") -> None:
 async def _serve(server: "Server", sock: "Any", peer: "Any") -> None:
     sock.setblocking(False)  # some ports inherit it from the listener, others do not
     while len(server.connections) >= server.app.max_connections:
-        from .rare import BUSY, make_room
+        from .room import BUSY, make_room
 
         if make_room(server) is False:
             await sleep_ms(100)

@@ -362,7 +362,7 @@ def _full(server: "Server") -> bool:
     count = len(server.connections)
     if count < server.app.max_connections:
         return False
-    from .rare import make_room
+    from .room import make_room
 
     room = make_room(server)  # also when this one is refused: the next one finds a place
     return count >= server.app.max_connections + _SURPLUS or room is False
@@ -414,7 +414,7 @@ class Link(asyncio.Protocol):
 
     def _refuse(self) -> None:
         # A client that is still sending would lose the answer to a reset: say it, then give it a moment to read.
-        from .rare import BUSY
+        from .room import BUSY
 
         self.server.refused += 1
         # A flood of them must not use up the file descriptors.

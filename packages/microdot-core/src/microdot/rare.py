@@ -1,4 +1,4 @@
-"""What the native server does rarely: odd request lines, refusing, lingering, making room."""
+"""What the native server does rarely: odd request lines, refusing, lingering."""
 
 from .http import HTTPException, Request, const, is_token, port
 
@@ -9,11 +9,6 @@ if TYPE_CHECKING:
 
 _LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer that it did not wait for
 _SKIP = 65536 if port.SERVER else 2048  # bytes of an unread body that are read and dropped to keep a connection
-_GRACE = const(1)  # ticks in which a new connection may send its head before another can take its place
-
-# Ready made, because there may be no heap for it when it is needed.
-BUSY = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 4\r\nConnection: close\r\n\r\nBusy"
-
 
 def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) -> "tuple[bytes, int, bytes]":
     """Look closer at a request line that is not HTTP/1.1 in origin form (RFC 9112 2.3, 3.2).
@@ -147,23 +142,6 @@ async def linger(connection: "Connection") -> None:
             connection.buffer = b""
     except HTTPException:
         pass
-
-
-def make_room(server: "Server") -> "bool | None":
-    """Tell whether a full server may open one more connection; None: not yet, ask again soon.
-
-    The connection that has waited longest for a request makes room: silent clients cost nobody an answer.
-    """
-    oldest = None
-    for connection in server.connections:
-        if connection.since and (oldest is None or connection.since < oldest.since):
-            oldest = connection
-    if oldest is None:
-        return False
-    if server.tick - oldest.since >= _GRACE:
-        oldest.expire(OSError(104, ""))  # first: it may fail for want of heap, and without `since` nobody would try again
-        oldest.since = 0
-    return None
 
 
 port.seldom.append(__name__)
