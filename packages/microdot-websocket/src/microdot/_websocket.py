@@ -6,7 +6,7 @@
 from asyncio import CancelledError, current_task, sleep
 
 from .http import HTTPException, Response, const
-from .websocket import WebSocket, WebSocketError
+from .websocket import WebSocket, WebSocketError, serve
 from .wire import field
 
 TYPE_CHECKING = const(False)
@@ -303,14 +303,7 @@ def websocket_wrapper(
 
     async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> Response:
         ws = await upgrade_function(request)
-        problem = None
-        try:
-            await f(request, ws, *args, **kwargs)
-        except WebSocketError:
-            pass
-        except BaseException as exc:
-            problem = exc
-        await finish(ws, problem)
+        await serve(ws, f, args, kwargs)
         return Response.already_handled
 
     return wrapper

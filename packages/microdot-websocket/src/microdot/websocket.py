@@ -461,7 +461,7 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
         request: "Request", *args: "Any", _f: "Any" = f, _settings: "Any" = settings, **kwargs: "Any"
     ) -> Response:
         ws = await WebSocket(request, **_settings).handshake()
-        work = _serve(ws, _f, args, kwargs)
+        work = serve(ws, _f, args, kwargs)
         # A decorator of the program's around this one waits for the end.
         if request.route not in _routes or not hasattr(ws._link, "then") or not leave(request, work):
             await work
@@ -471,7 +471,8 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
     return wrapper
 
 
-async def _serve(ws: WebSocket, f: "Callable[..., Any]", args: "Any", kwargs: "Any") -> None:
+async def serve(ws: WebSocket, f: "Callable[..., Any]", args: "Any", kwargs: "Any") -> None:
+    """Run a handler, and close its WebSocket when it has ended."""
     problem = None
     try:
         await f(ws.request, ws, *args, **kwargs)
