@@ -93,10 +93,7 @@ def _headers(scope: "Scope") -> NoCaseDict:
     fields: "dict[str, str]" = {}
     for raw_name, raw_value in scope.get("headers") or ():
         lower, name = _spelling(raw_name)
-        try:
-            value = raw_value.strip(b" \t").decode()  # RFC 9110 5.5; one of uvicorn's parsers leaves it
-        except ValueError:
-            value = decode(raw_value.strip(b" \t"))
+        value = decode(raw_value.strip(b" \t"))  # RFC 9110 5.5; one of uvicorn's parsers leaves it
         if lower in keymap:
             value = fields[name] + ("; " if name == "Cookie" else ", ") + value
         keymap[lower] = name

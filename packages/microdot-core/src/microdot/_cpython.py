@@ -68,31 +68,30 @@ def const(value: T) -> T:
 
 
 def tune(names: "dict[str, Any]") -> None:
-    """Give the classes of a module a server's settings in place of a board's, and its parser a memory."""
+    """Give the classes that a module defines a server's settings in place of a board's, and its parser a memory."""
+    own = [name for name in names if getattr(names[name], "__module__", None) == names["__name__"]]  # others only import them
     for name in _SETTINGS:
-        if name in names:
+        if name in own:
             for setting, value in _SETTINGS[name].items():
                 setattr(names[name], setting, value)
-    if "Microdot" in names:
+    if "Microdot" in own:
         for name in _METHODS.split():
             if not hasattr(names["Microdot"], name):
                 setattr(names["Microdot"], name, _method(name))
         names["Microdot"].__init_subclass__ = classmethod(_with_own_dispatch)
-    if "Request" in names:
-        names["Request"].__getattr__ = _request_attribute
-    if "parse_head" in names:
+    if "Request" in own:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
+        names["Request"].__getattr__ = _request_attribute
         if not hasattr(names["Request"], "G"):
             names["Request"].G = G
         for name in ("set_cookie", "delete_cookie", "complete", "write", "body_iter"):
             if not hasattr(names["Response"], name):  # the documentation has them declared
                 setattr(names["Response"], name, _response_method(name))
-    if "Server" in names:
+    if "Server" in own:
         for f in (close, wait_closed, is_serving):
             setattr(names["Server"], f.__name__, f)
         names["Server"].sockets = property(lambda server: server.socket.sockets if server.socket else ())
-    if "Connection" in names:
         names["Connection"].respond = _with_memory(names["Connection"].respond, names["Response"].already_handled)
 
 
@@ -111,11 +110,8 @@ def _method(name: str) -> "Callable[..., Any]":
     def method(self: "Microdot", *args: Any, **kwargs: Any) -> Any:
         return _late("methods", "attribute")(self, name)(*args, **kwargs)
 
-    def finish(self: "Microdot", *args: Any, **kwargs: Any) -> None:  # called for every request
-        _late("hooks", "finish")(self, *args, **kwargs)
-
     method.__name__ = name
-    return finish if name == "finish" else method
+    return method
 
 
 @lru_cache(maxsize=None)
@@ -177,6 +173,7 @@ def _spelling(name: bytes) -> "tuple[str, str]":
 
 def _parse_headers(fields: bytes) -> "NoCaseDict":
     """Do what `headers.parse_headers()` says."""
+    decode = _late("headers", "decode")
     headers: "NoCaseDict" = _late("headers", "NoCaseDict")()
     keymap = headers.keymap
     values: "dict[str, str]" = {}
@@ -185,11 +182,7 @@ def _parse_headers(fields: bytes) -> "NoCaseDict":
         if not raw or not colon:
             continue
         lower, name = _spelling(raw)
-        data = data.strip(b" \t\r")
-        try:
-            value = data.decode()
-        except ValueError:
-            value = _late("headers", "decode")(data)
+        value = decode(data.strip(b" \t\r"))
         if lower in keymap:
             name = keymap[lower]
             value = values[name] + ("; " if lower == "cookie" else ", ") + value
@@ -316,9 +309,7 @@ def call(function: "Callable[..., Any]", *args: Any, **kwargs: Any) -> "Awaitabl
 
     It sees the context variables of the caller.
     """
-    if type(function) is FunctionType and function.__code__.co_flags & _COROUTINE:
-        return function(*args, **kwargs)  # type: ignore[no-any-return]
-    return caller(function)(*args, **kwargs)
+    return function(*args, **kwargs) if is_async(function) else _call_in_thread(function, *args, **kwargs)
 
 
 def caller(function: "Callable[..., Any]") -> "Callable[..., Awaitable[Any]]":
@@ -673,9 +664,7 @@ def look(link: Link) -> None:
     """Nothing to do: the loop tells when the peer goes."""
 
 
-async def listen(
-    server: "Server", host: str, port: int, start_serving: bool
-) -> asyncio.Server:
+async def listen(server: "Server", host: str, port: int, start_serving: bool) -> asyncio.Server:
     """Bind and, with `start_serving`, accept."""
     from .server import Connection
 

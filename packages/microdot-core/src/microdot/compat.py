@@ -1,6 +1,6 @@
 """Names that only programs written for Microdot use. Nothing else in this package imports this module."""
 
-from .errors import allowed, matching
+from .errors import allowed, find, matching
 from .handlers import error_response, mro as mro
 from .http import HTTPException as HTTPException, Request, Response, const, port
 
@@ -113,8 +113,6 @@ def default_options_handler(app: "Microdot", req: Request) -> "dict[str, str]":
 
 def find_route(app: "Microdot", req: Request) -> "tuple[Any, str, Any]":
     """Return (handler, prefix, sub-app) for a request; the handler is a status when there is none."""
-    from .errors import find
-
     try:
         method = req.method.upper()
         route, args = (None if method == "OPTIONS" else app.find(req.path, method)) or find(app, req)
