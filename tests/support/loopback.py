@@ -137,7 +137,7 @@ class Connection:
 
     async def read_all(self) -> bytes:
         """Read until the server closes; a reset is an end too."""
-        data = b""
+        parts = []  # joined once: on a board server and client share a heap
         while True:
             try:
                 part = await self.read(4096)
@@ -145,8 +145,8 @@ class Connection:
                 break
             if not part:
                 break
-            data += part
-        return data
+            parts.append(part)
+        return b"".join(parts)
 
     async def close(self) -> None:
         """Close the connection."""
