@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from .app import Microdot
-    from .headers import NoCaseDict
     from .http import Request, Response
     from .outgoing import BodyIterator
     from .server import Connection, Server
@@ -79,6 +78,7 @@ def tune(names: "dict[str, Any]") -> None:
             if not hasattr(names["Microdot"], name):
                 setattr(names["Microdot"], name, _method(name))
         names["Microdot"].__init_subclass__ = classmethod(_with_own_dispatch)
+        import_module("microdot._quick")  # which puts itself in the place of what boards have
     if "Request" in own:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
@@ -159,38 +159,9 @@ def _request_attribute(request: "Request", name: str) -> "Any":
         request.json = value = _late("body", "parse")(request)
         return value
     if name == "headers" and type(request._headers) is bytes:
-        request.headers = headers = _parse_headers(request._headers)
+        request.headers = headers = _late("headers", "parse_headers")(request._headers)
         return headers
     return _late("lazy", "attribute")(request, name)
-
-
-@lru_cache(maxsize=256)
-def _spelling(name: bytes) -> "tuple[str, str]":
-    """Return the name of a header in lower case and as it is: clients send the same few again and again."""
-    text = name.decode()
-    return text.lower(), text
-
-
-def _parse_headers(fields: bytes) -> "NoCaseDict":
-    """Do what `headers.parse_headers()` says."""
-    decode = _late("headers", "decode")
-    headers: "NoCaseDict" = _late("headers", "NoCaseDict")()
-    keymap = headers.keymap
-    values: "dict[str, str]" = {}
-    for line in fields.split(b"\n"):
-        raw, colon, data = line.partition(b":")
-        if not raw or not colon:
-            continue
-        lower, name = _spelling(raw)
-        value = decode(data.strip(b" \t\r"))
-        if lower in keymap:
-            name = keymap[lower]
-            value = values[name] + ("; " if lower == "cookie" else ", ") + value
-        else:
-            keymap[lower] = name
-        values[name] = value
-    dict.update(headers, values)  # not one by one: nothing is to be looked up
-    return headers
 
 
 def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response") -> "Callable[..., Awaitable[bool]]":

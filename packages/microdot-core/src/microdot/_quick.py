@@ -1,0 +1,225 @@
+"""What CPython does a quicker way than boards: header fields, query strings and forms.
+
+A board saves bytes; a server sees the same names and the same heads again and again, and has memory to keep what it made of
+them. Each function does what its namesake in `headers.py`, `body.py` or `datastructures.py` says, and leaves what is out of
+the ordinary to that one, whose place it takes: `_cpython.tune()` loads this module with the application. A test compares the two.
+"""
+
+import re
+from functools import lru_cache
+from json import dumps
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from . import body, datastructures, headers
+from ._cpython import REASONS
+from .headers import Headers, NoCaseDict, check_value, decode, set_headers
+from .http import Request, Response, is_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What they stand in for: they are called from here, and by the test.
+_make_response = Response.__init__
+_make_headers = Headers.__init__
+_set_item = Headers.__setitem__
+_head = headers.head
+_media_type = body.media_type
+_parse_headers = headers.parse_headers
+_parse_urlencoded = datastructures.parse_urlencoded
+
+_set = dict.__setitem__
+# Every percent sign has its two digits.
+_WELL_FORMED = re.compile(b"(?:[^%]|%[0-9A-Fa-f]{2})*", re.DOTALL).fullmatch
+# What frames a message is the server's to say (RFC 9112 6).
+_FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
+
+
+# Responses -------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _lower(name: str) -> str:
+    """Return the name of a field in lower case; one that is no token raises ValueError. Programs set the same few."""
+    if not is_token(name.encode()):
+        raise ValueError("response header: bad name %r" % name)
+    return name.lower()
+
+
+def set_item(self: Headers, key: str, value: Any) -> None:
+    """Do what `Headers.__setitem__()` says."""
+    lower = _lower(key)
+    if type(value) is str:
+        if not value.isprintable():  # one look: what would end the line is not
+            check_value(value)
+    else:
+        for one in value if isinstance(value, list) else (value,):
+            if isinstance(one, str):
+                check_value(one)
+    _set(self, self.keymap.setdefault(lower, key), value)
+
+
+def make_headers(self: Headers, initial_dict: "Mapping[str, Any] | None" = None) -> None:
+    """Do what `Headers.__init__()` says."""
+    if type(self) is not Headers or initial_dict and type(initial_dict) is not dict:
+        _make_headers(self, initial_dict)
+        return
+    keymap: "dict[str, str]" = {}
+    self.keymap = keymap
+    if initial_dict:
+        for key, value in initial_dict.items():
+            if type(value) is str and value.isprintable():
+                _set(self, keymap.setdefault(_lower(key), key), value)
+            else:
+                set_item(self, key, value)
+
+
+def get_headers(response: Response) -> Headers:
+    """Return the headers, a dict whose keys do not mind their case; a bad value raises ValueError."""
+    own = response._headers
+    if own is None:
+        own = response._headers = Headers()
+        if response._type:
+            own["Content-Type"] = response._type
+    return own
+
+
+def make_response(
+    self: Response,
+    body: Any = b"",
+    status_code: int = 200,
+    headers: "Mapping[str, Any] | None" = None,
+    reason: "str | None" = None,
+) -> None:
+    """Do what `Response.__init__()` says."""
+    if isinstance(body, str):
+        body = body.encode()
+    elif isinstance(body, (dict, list)):
+        body = dumps(body).encode()
+        self._type = "application/json; charset=UTF-8"
+    elif body is None and status_code == 200:
+        body = b""
+        status_code = 204
+    self.body = body
+    self.status_code = status_code
+    if headers or reason is not None:
+        set_headers(self, headers, reason)
+
+
+@lru_cache(maxsize=64)
+def _status_line(version: int, status: int) -> str:
+    return "HTTP/1.%d %d %s" % (version, status, REASONS.get(status, b"N/A").decode())
+
+
+def head(response: Response, version: int, extra: str) -> bytes:
+    """Do what `headers.head()` says."""
+    own = response._headers
+    if type(own) is not Headers or response.reason is not None or "date" in own.keymap:
+        return _head(response, version, extra)
+    status = response.status_code
+    lines = [_status_line(version, status)]
+    for name, value in own.items():
+        lower = name.lower()
+        if lower in _FRAMING:
+            continue
+        if type(value) is str and lower != "set-cookie":
+            lines.append(f"{name}: {value}")
+            continue
+        for one in value if isinstance(value, list) else (value,):
+            if lower == "set-cookie" and len(str(one).split(";")[0]) + 10 > Request.max_readline:
+                return _head(response, version, extra)  # which refuses it
+            lines.append(f"{name}: {one!s}")
+    if "content-type" not in own.keymap and status != 204 and status != 304:
+        lines.append("Content-Type: " + response.content_type())
+    text = "\r\n".join(lines)
+    # Values are checked where they are set; this catches what came another way (a list, a default).
+    breaks = len(lines) - 1
+    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
+        return _head(response, version, extra)  # which refuses it
+    return f"{text}\r\n{extra}\r\n".encode()
+
+
+# Fields of a request --------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _spelling(name: bytes) -> "tuple[str, str]":
+    """Return the name of a field in lower case and as it is."""
+    text = name.decode()
+    return text.lower(), text
+
+
+@lru_cache(maxsize=128)
+def _fields(lines: bytes) -> "tuple[dict[str, str], dict[str, str]]":
+    """Return the names by their lower case, and the values by name. Clients repeat their heads with every request."""
+    keymap: "dict[str, str]" = {}
+    values: "dict[str, str]" = {}
+    for line in lines.split(b"\n"):
+        raw, colon, data = line.partition(b":")
+        if not raw or not colon:
+            continue
+        lower, name = _spelling(raw)
+        value = decode(data.strip(b" \t\r"))
+        if lower in keymap:
+            name = keymap[lower]
+            value = values[name] + ("; " if lower == "cookie" else ", ") + value
+        else:
+            keymap[lower] = name
+        values[name] = value
+    return keymap, values
+
+
+def parse_headers(fields: bytes) -> NoCaseDict:
+    """Do what `headers.parse_headers()` says."""
+    keymap, values = _fields(fields)
+    # A copy, which programs may change: not made one by one, because nothing is to be looked up.
+    result = NoCaseDict.__new__(NoCaseDict)
+    result.keymap = keymap.copy()
+    dict.update(result, values)
+    return result
+
+
+@lru_cache(maxsize=128)
+def _type_in(lines: bytes) -> str:
+    return _media_type(SimpleNamespace(_headers=lines))  # type: ignore[arg-type]  # it looks at nothing else
+
+
+def media_type(request: Request) -> str:
+    """Do what `body.media_type()` says."""
+    lines = request._headers
+    return _type_in(lines) if type(lines) is bytes else _media_type(request)
+
+
+# Query strings and forms ----------------------------------------------------------------------------------------------
+
+
+def parse_urlencoded(s: "str | bytes") -> datastructures.MultiDict:
+    """Do what `datastructures.parse_urlencoded()` says."""
+    data = s.encode() if isinstance(s, str) else s
+    if not data:
+        return datastructures.MultiDict()
+    encoded = b"%" in data
+    if encoded and not _WELL_FORMED(data):
+        return _parse_urlencoded(data)
+    values: "dict[str, list[str]]" = {}
+    for pair in data.replace(b"+", b" ").split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            if encoded:
+                name = unquote_to_bytes(name)
+                value = unquote_to_bytes(value)
+            values.setdefault(name.decode(), []).append(value.decode())
+    result = datastructures.MultiDict.__new__(datastructures.MultiDict)
+    dict.update(result, values)
+    return result
+
+
+Response.__init__ = make_response  # type: ignore[method-assign]
+Headers.__init__ = make_headers  # type: ignore[method-assign, assignment]
+Headers.__setitem__ = set_item  # type: ignore[method-assign]
+headers.head = head
+headers.parse_headers = parse_headers
+Response.headers = property(get_headers, Response.headers.fset)  # type: ignore[assignment,attr-defined]
+body.media_type = media_type
+datastructures.parse_urlencoded = parse_urlencoded

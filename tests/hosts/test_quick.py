@@ -1,0 +1,115 @@
+"""What CPython does a quicker way gives what boards do: `_quick.py` against the modules in whose place it puts itself."""
+
+import random
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import microdot
+from microdot import Microdot as Microdot, Response, _quick, body, datastructures, headers
+
+NAMES = ("X-A", "x-a", "Content-Type", "content-type", "Cache-Control", "ETag", "Date", "Set-Cookie", "Content-Length", "Connection")
+BAD_NAMES: "tuple[Any, ...]" = ("", "a b", "a:b", "a\n", "é", 3, None)
+VALUES: "tuple[Any, ...]" = ("", "1", "text/html", "é", "€", "a\tb", 7, None, 1.5, ["a", "b"], [], ["a", 1], ("x",), b"y", True)
+BAD_VALUES: "tuple[Any, ...]" = ("a\nb", "a\rb", "\0", ["a", "b\n"], "a\r\n")
+
+
+def result(f: "Callable[..., Any]", *args: Any) -> Any:
+    """Return what a call gives, or what kind of exception it raises, and what that says."""
+    try:
+        return f(*args)
+    except Exception as exc:
+        return type(exc), str(exc)
+
+
+class _Slow(headers.Headers):
+    """The `Headers` of boards: the class that `headers.py` defines, before CPython puts something else into it."""
+
+    __init__ = _quick._make_headers
+    __setitem__ = _quick._set_item
+
+
+def test_headers_are_set_and_refused_alike() -> None:
+    for name in NAMES + BAD_NAMES:
+        for value in VALUES + BAD_VALUES:
+            slow, quick = _Slow(), headers.Headers()
+            assert result(slow.__setitem__, name, value) == result(quick.__setitem__, name, value), (name, value)
+            assert (slow, slow.keymap) == (quick, quick.keymap)
+            whole = result(lambda: dict(_Slow({"X-B": "b", name: value})))
+            assert whole == result(lambda: dict(headers.Headers({"X-B": "b", name: value}))), (name, value)
+    assert headers.Headers([("X-A", "1"), ("x-a", "2")]) == {"X-A": "2"}  # type: ignore[arg-type]
+    assert headers.Headers(headers.Headers({"X-A": "1"})).keymap == {"x-a": "X-A"}
+
+
+def test_heads_of_responses() -> None:
+    chance = random.Random(1)
+    for _ in range(2000):
+        response = Response("x" if chance.random() < 0.7 else {"a": 1}, chance.choice((200, 201, 204, 304, 404, 599, 103)))
+        if chance.random() < 0.1:
+            response.reason = "Fine"
+        for name in chance.sample(NAMES, chance.randrange(4)):
+            response.headers[name] = chance.choice(VALUES)
+        if chance.random() < 0.2:
+            value: Any = chance.choice(VALUES + BAD_VALUES)
+            # Where nobody checks it.
+            response.headers["X-Late"] = late = []
+            late.append(value)
+        if chance.random() < 0.1:
+            response.headers["Set-Cookie"] = ["a=b; Path=/", "c=" + "d" * chance.choice((1, 2030, 2050))]
+        extra = chance.choice(("", "Content-Length: 5\r\n", "Date: today\r\nContent-Length: 5\r\n"))
+        version = chance.randrange(2)
+        assert result(_quick.head, response, version, extra) == result(_quick._head, response, version, extra), response.headers
+
+
+def test_fields_of_requests() -> None:
+    lines = (
+        b"Host: a", b"HOST:b", b"Cookie: a=b", b"cookie: c=d", b"Accept: \xe9", b"Accept:\t\xc3\xa9 ", b"X:", b"X: a:b", b"",
+        b"Content-Type: Application/JSON; charset=utf-8", b"content-type:text/plain",
+    )
+    chance = random.Random(2)
+    for _ in range(2000):
+        fields = b"\n" + chance.choice((b"\r\n", b"\n")).join(chance.choices(lines, k=chance.randrange(6)))
+        slow = _quick._parse_headers(fields)
+        for again in (1, 2):  # the second one is remembered
+            quick = headers.parse_headers(fields)
+            assert (slow, slow.keymap) == (quick, quick.keymap), fields
+            assert type(quick) is headers.NoCaseDict
+            quick["X-More"] = "and is not changed by what a program does to the first"
+            quick["host"] = "c"
+        request: Any = SimpleNamespace(_headers=fields)
+        assert body.media_type(request) == _quick._media_type(request), fields
+
+
+def test_query_strings() -> None:
+    chance = random.Random(3)
+    parts = ("a", "b", "=", "&", "+", "%", "%20", "%C3%A9", "%ff", "%4", "é", "%zz", "%%", "&&", "1")
+    for _ in range(5000):
+        text = "".join(chance.choices(parts, k=chance.randrange(9)))
+        for data in (text, text.encode()):
+            slow, quick = result(_quick._parse_urlencoded, data), result(datastructures.parse_urlencoded, data)
+            if type(slow) is tuple:  # what is no UTF-8 is told of the piece or of all
+                slow, quick = slow[0], quick[0]
+            assert slow == quick, data
+    assert datastructures.parse_urlencoded("a=1&a=2").getlist("a") == ["1", "2"]
+    assert type(datastructures.parse_urlencoded("")) is datastructures.MultiDict
+
+
+def test_responses() -> None:
+    bodies = ("a", b"b", {"a": 1}, [1], None, 5, bytearray(b"c"))
+    for content in bodies:
+        for status in (200, 404):
+            for own in (None, {}, {"X-A": "1"}, {"content-type": "a/b"}, {"bad name": ""}, {"X": "a\n"}):
+                for reason in (None, "", "Fine", "a\r"):
+                    slow, quick = Response.__new__(Response), Response.__new__(Response)
+                    one = result(_quick._make_response, slow, content, status, own, reason)
+                    other = result(_quick.make_response, quick, content, status, own, reason)
+                    assert one == other and vars(slow) == vars(quick), (content, status, own, reason)
+                    assert result(lambda: slow.headers) == result(lambda: quick.headers)
+    slow = Response({"a": 1})
+    slow.headers = {}
+    assert slow.headers == Response({"a": 1}).headers == {"Content-Type": "application/json; charset=UTF-8"}
+
+
+def test_it_is_in_place() -> None:
+    assert microdot.Response.__init__ is _quick.make_response
+    assert headers.head is _quick.head and body.media_type is _quick.media_type
