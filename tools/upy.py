@@ -73,6 +73,8 @@ def board_tree() -> Path:
     stamp = BUILD / "board.stamp"
     with locked(BUILD / "board.lock"):
         sources = [package.source / name for package in packages() for name in package.board_files()]
+        sources += [package.directory / "pyproject.toml" for package in packages()]
+        sources += [ROOT / "tools" / name for name in ("strip.py", "link.py", "names.py", "project.py")]
         wanted = "".join(f"{path} {path.stat().st_mtime_ns}\n" for path in sources)
         if not (tree / "microdot").is_dir() or not stamp.exists() or stamp.read_text() != wanted:
             make_tree(tree, packages(), mpy=True)

@@ -489,7 +489,7 @@ def test_the_adapter_offers_what_the_other_one_offers(members: list[Package]) ->
     core = next(package for package in members if package.name == CORE)
     theirs, ours = names(core.source / "_micropython.py"), names(core.source / "_circuitpython.py")
     theirs |= names(core.source / "_board.py")  # the seldom half of it
-    for name in ("print_exception", "attribute", "buf", "in_background", "flush", "unregister", "wait", "wrap_socket"):
+    for name in ("print_exception", "attribute", "buf", "flush", "unregister", "wait", "wrap_socket"):
         theirs.pop(name)  # imported here, a method here, or only asked for by the other one itself
     assert {name: ours.get(name) for name in theirs} == theirs
 

@@ -140,7 +140,7 @@ def test_requirements_come_along_and_are_not_fetched_twice(
     assert_files(index, library, "6", [CORE, EXTENSION])
     assert "Exists:" not in said
     said = mip_install(micropython64, CORE, index_url, library)
-    assert said.count("Exists:") == len(members[0].board_files())
+    assert said.count("Exists:") == len(members[0].published())
     assert "Copying:" not in said and "Installing:" not in said
 
 
@@ -161,7 +161,7 @@ def test_mpremote_reads_the_same_index(
     assert_files(index, tmp_path / "lib", "6", [CORE, EXTENSION])
     capsys.readouterr()
     _install_package(board, CORE, index_url, "lib", members[0].version, True)
-    assert capsys.readouterr().out.count("Exists:") == len(members[0].board_files())
+    assert capsys.readouterr().out.count("Exists:") == len(members[0].published())
 
 
 def test_package_json_installs_from_a_folder(

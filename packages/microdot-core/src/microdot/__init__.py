@@ -1,6 +1,12 @@
 """A small web framework for MicroPython, CircuitPython and CPython."""
 
+import gc
+
 __version__ = "0.1.0"
+
+if hasattr(gc, "mem_free"):
+    # A board: what compiling the program left behind becomes the place of the modules, and not a hole below them.
+    gc.collect()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

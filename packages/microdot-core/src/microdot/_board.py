@@ -123,12 +123,3 @@ def wait(server: "Server", listener: "Any") -> "Generator[None, None, None]":
             finally:
                 sock.close()
             raise OSError
-
-
-def in_background(server: "Server") -> "Any":
-    """Refuse what only CPython can."""
-    from .stop import stop
-
-    stop(server)
-    server.app._servers.remove(server)
-    raise ValueError("start_serving must be True")

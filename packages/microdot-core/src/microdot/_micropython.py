@@ -166,6 +166,8 @@ async def listen(server: "Server", host: str, port: int, start_serving: bool) ->
     """Bind, and accept in a task, `server.accepting`; returns the listening socket."""
     import socket
 
+    if not start_serving:
+        raise ValueError("start_serving must be True")
     seldom.clear()
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

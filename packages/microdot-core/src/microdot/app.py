@@ -4,7 +4,7 @@ A program that has hooks, sub-applications or error handlers loads the modules f
 `hooks.py`. Others never pay for those.
 """
 
-from .http import HTTPException, Request, Response, const, make_response, port as _port
+from .http import HTTPException, Request, Response, abort as abort, const, make_response, port as _port
 from .server import Server
 
 _port.collect()
@@ -327,19 +327,6 @@ class Microdot:
     def run(self, host: str = "0.0.0.0", port: int = 5000, debug: bool = False, ssl: "Any" = None) -> None:
         """Serve until `shutdown()` is called, in an event loop of its own; the arguments are those of `start_server()`."""
         _port.run(self.start_server(host, port, debug, ssl), self)
-
-
-def abort(
-    status_code: int, reason: "str | None" = None, headers: "Mapping[str, str] | None" = None
-) -> "NoReturn":
-    """End the request with an error response.
-
-    Args:
-        status_code: the HTTP status.
-        reason: the body, by default `"<status> error"`.
-        headers: header fields that the response gets unless an error handler set them.
-    """
-    raise HTTPException(status_code, reason, headers)
 
 
 Microdot.abort = staticmethod(abort)  # type: ignore[method-assign]

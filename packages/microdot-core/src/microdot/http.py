@@ -30,7 +30,7 @@ port.collect()
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .app import Microdot, Route
     from .datastructures import MultiDict
@@ -54,6 +54,17 @@ class HTTPException(Exception):
         self.status_code = status_code
         self.reason = reason or str(status_code) + " error"
         self.headers = headers
+
+
+def abort(status_code: int, reason: "str | None" = None, headers: "Mapping[str, str] | None" = None) -> "NoReturn":
+    """End the request with an error response.
+
+    Args:
+        status_code: the HTTP status.
+        reason: the body, by default `"<status> error"`.
+        headers: header fields that the response gets unless an error handler set them.
+    """
+    raise HTTPException(status_code, reason, headers)
 
 
 def date(t: "tuple[int, ...]") -> str:

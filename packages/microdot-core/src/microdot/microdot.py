@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
     _PACKAGE = {
         "Microdot": "app",
-        "abort": "app",
+        "abort": "http",
         "Request": "named",
         "Response": "named",
         "URLPattern": "patterns",

@@ -77,8 +77,9 @@ class Server:
             self.socket = await _port.listen(self, host, port, start_serving)
             if app.debug:
                 print("Starting async server on %s:%d..." % (host, port))
-            if not start_serving:
-                return _port.in_background(self)
+            if _port.SERVER:
+                if not start_serving:
+                    return _port.in_background(self)
             while not self.stopping:
                 await _port.sleep_ms(_TICK)
                 try:

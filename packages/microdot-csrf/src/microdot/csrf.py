@@ -4,8 +4,7 @@ Browsers say where a request comes from: in `Sec-Fetch-Site` (Fetch metadata), o
 has to be put into forms.
 """
 
-from .app import abort
-from .http import const, is_token
+from .http import abort, const, is_token
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:

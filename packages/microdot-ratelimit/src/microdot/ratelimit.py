@@ -1,7 +1,6 @@
 """Who asks too often, sends too much or takes too long: limits per client and per route, in memory of a fixed size."""
 
-from .app import abort
-from .http import const
+from .http import abort, const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:

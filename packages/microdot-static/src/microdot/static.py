@@ -8,9 +8,8 @@ Whatever the path of a request is, no file outside the folder is served, and non
 import os
 import time
 
-from .app import abort
 from .datastructures import unquote
-from .http import const
+from .http import abort, const
 from .named import Response
 from .replies import http_date
 
