@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from .auth import same
+from .helpers import same
 
 _SCRYPT = "scrypt:32768:8:3"  # OWASP's password storage cheat sheet: N=2^15, r=8, p=3, which takes 32 MB
 

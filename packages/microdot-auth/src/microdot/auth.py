@@ -2,9 +2,8 @@
 
 from binascii import a2b_base64
 
-from .app import abort
-from .helpers import invoke_handler, wraps
-from .http import const
+from .helpers import invoke_handler, same as same, wraps
+from .http import abort, const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -15,33 +14,6 @@ if TYPE_CHECKING:
     from .passwords import Limiter
 
     F = TypeVar("F", bound=Callable[..., Any])
-
-
-if __debug__:  # the compiled files of boards leave this out: they have no `hmac`
-    _compare: "Callable[[bytes, bytes], bool] | None" = None
-    try:
-        from hmac import compare_digest as _compare
-    except ImportError:
-        pass
-
-
-def same(a: "str | bytes", b: "str | bytes") -> bool:
-    """Compare two secrets in a time that does not tell where they begin to differ.
-
-    Args:
-        a: a token, key or digest that somebody sent.
-        b: the one that it should be.
-    """
-    if isinstance(a, str):
-        a = a.encode()
-    if isinstance(b, str):
-        b = b.encode()
-    if __debug__ and _compare:
-        return _compare(a, b)
-    different = len(a) ^ len(b)
-    for x, y in zip(a, b):
-        different |= x ^ y
-    return not different
 
 
 class BaseAuth:
@@ -127,9 +99,9 @@ class BasicAuth(BaseAuth):
         if scheme.lower() == "basic":  # RFC 9110 11.1: without case
             try:
                 name, colon, password = a2b_base64(value).decode().partition(":")
+                return colon and (name, password)
             except ValueError:  # no base64, no UTF-8
-                return None
-            return colon and (name, password)
+                pass
 
     async def authentication_error(self, request: "Request") -> "Any":
         """Answer a request without a user: ask for one."""
@@ -163,12 +135,12 @@ class TokenAuth(BaseAuth):
         self.error_callback = self.authentication_error
 
     def _credentials(self, headers: "Any") -> "Any":
-        value = headers.get(self.header, "")
+        token = headers.get(self.header, "")
         if self.header.lower() == "Authorization".lower():
-            scheme, _, value = value.partition(" ")
+            scheme, _, token = token.partition(" ")
             if scheme.lower() != self.scheme:
                 return None
-        return value and (value.strip(),)
+        return token and (token.strip(),)
 
     def errorhandler(self, f: "Callable[..., Any]") -> None:
         """Register `f(request)`, which answers requests without a user."""

@@ -1,6 +1,7 @@
 """Password hashes, and a limit on failed attempts. A module of its own: boards that check tokens only never load it."""
 
 import os
+import sys
 import time
 from hashlib import sha256
 
@@ -10,9 +11,9 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 
-try:  # scrypt and C's PBKDF2: CPython only
+if sys.implementation.name not in ("micropython", "circuitpython"):  # scrypt and C's PBKDF2
     from ._passwords import check_password as check_password, hash_password as hash_password
-except ImportError:
+else:
 
     def hash_password(password: str, rounds: int = 0, salt: str = "") -> str:
         """Return a PBKDF2 hash; `_passwords.py`, which CPython has, says what the arguments are. By default 2000 rounds."""
@@ -39,7 +40,7 @@ except ImportError:
         Raises:
             ValueError: it is no hash, or of another method: then there is no number of rounds where one is expected.
         """
-        from .auth import same  # here: importing this module first would be too deep for the stacks of some boards
+        from .helpers import same  # here: importing this module first would be too deep for the stacks of some boards
 
         method, salt, _ = hashed.split("$")
         return same(hash_password(password, int(method.replace("pbkdf2:sha256:", "")), salt), hashed)

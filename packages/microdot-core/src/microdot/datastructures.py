@@ -1,4 +1,4 @@
-"""Query strings, forms and cookies: a dict of lists, and the encodings of small texts."""
+"""Query strings and forms: a dict of lists, and the encodings of small texts."""
 
 from .http import const
 
@@ -52,16 +52,6 @@ class MultiDict(_Dict):
         if values is None:
             return []
         return [value if type is None else type(value) for value in values]
-
-
-def parse_cookies(header: str) -> "dict[str, str]":
-    """Split a Cookie header; of two with one name the last counts."""
-    cookies: "dict[str, str]" = {}
-    if header:
-        for cookie in header.split(";"):
-            name, _, value = cookie.strip().partition("=")
-            cookies[name] = value
-    return cookies
 
 
 def _unquote(s: bytes, space: bytes) -> str:

@@ -2,8 +2,9 @@
 
 from .app import Microdot
 from .errors import text_of
-from .hooks import chain, replace, vary
+from .hooks import replace, vary
 from .http import HTTPException, Response, const, port
+from .pipeline import chain
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ else:
 def check_value(value: str) -> None:
     """Refuse a header value that would end its line (RFC 9110 5.5)."""
     if "\n" in value or "\r" in value or "\0" in value:
-        raise ValueError("response header: CR, LF or NUL in a value")
+        raise ValueError("CR, LF or NUL in a value")
 
 
 class NoCaseDict(_Dict):
@@ -175,5 +175,5 @@ def head(response: Response, version: int, extra: str) -> bytes:
     text += extra + "\r\n"
     # Values are checked where they are set; this catches what came another way (an assigned reason, a list, a default).
     if text.count("\n") != count or text.count("\r") != count or "\0" in text:
-        raise ValueError("response header: CR, LF or NUL in a value")
+        raise ValueError("CR, LF or NUL in a value")
     return text.encode()

@@ -71,10 +71,10 @@ def declared_length(request: Request) -> int:
 
 
 def _values(data: "str | bytes") -> "MultiDict":
-    import microdot.datastructures
+    from microdot.datastructures import parse_urlencoded
 
     try:
-        return microdot.datastructures.parse_urlencoded(data)
+        return parse_urlencoded(data)
     except ValueError:
         raise BadRequest("Malformed query or form")
 
@@ -84,9 +84,12 @@ def _form(request: Request) -> "MultiDict | None":
 
 
 def _cookies(request: Request) -> "dict[str, str]":
-    import microdot.datastructures
-
-    return microdot.datastructures.parse_cookies(request.headers.get("Cookie", ""))
+    cookies: "dict[str, str]" = {}
+    header = request.headers.get("Cookie")
+    for cookie in header.split(";") if header else ():  # of two with one name the last counts
+        name, _, value = cookie.strip().partition("=")
+        cookies[name] = value
+    return cookies
 
 
 def _stream(request: Request) -> "Any":

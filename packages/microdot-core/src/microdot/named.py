@@ -20,7 +20,7 @@ def _redirect(cls: "type[Response]", *args: "Any", **kwargs: "Any") -> Response:
 
 
 def _send_file(cls: "type[Response]", *args: "Any", **kwargs: "Any") -> Response:
-    from .replies import send_file
+    from .files import send_file
 
     return send_file(cls, *args, **kwargs)
 

@@ -145,7 +145,10 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
     try:
         try:
             length = _length(body, chunks)
-            declared = _declared(response)
+            own = response._headers or {}
+            declared = own.get("Content-Length")
+            if declared is not None:
+                declared = int(declared)
             if declared is not None and (chunks is not None or response.is_head):
                 length = declared
             elif declared is not None and length is not None and declared < length:
@@ -153,7 +156,7 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
                 body = body[:declared]
             if declared is not None and length != declared:
                 raise ValueError("response: the body is shorter than its Content-Length")
-            if "close" in str(_own(response).get("Connection", "")).lower():
+            if "close" in str(own.get("Connection", "")).lower():
                 keep = False
             lines = connection.server.date
             if response.status_code < 200 or response.status_code in (204, 304):
@@ -298,12 +301,3 @@ def _length(body: "Any", chunks: "BodyIterator | None") -> "int | None":
     if not body and not isinstance(body, (int, float)):
         return 0
     raise TypeError("response: the body is a %s; give str, bytes, dict, list, a file or an iterator" % type(body))
-
-
-def _own(response: Response) -> "Any":
-    return response._headers or {}
-
-
-def _declared(response: Response) -> "int | None":
-    value = _own(response).get("Content-Length")
-    return None if value is None else int(value)

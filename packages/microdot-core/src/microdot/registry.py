@@ -1,7 +1,7 @@
 """Registering hooks, error handlers and sub-applications. A board lets go of this module when it begins to serve."""
 
 from .app import Microdot, Route
-from .hooks import begin, within
+from .pipeline import begin, within
 from .http import const, port
 
 TYPE_CHECKING = const(False)
@@ -110,7 +110,7 @@ _METHODS: "dict[str, Callable[..., Any]]" = {
 def attribute(app: Microdot, name: str) -> "Any":
     """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
     if name in ("begin", "end", "finish"):
-        return getattr(app, name)  # hooks.py, which is loaded now, has put it there
+        return getattr(app, name)  # pipeline.py, which is loaded now, has put it there
     if name in _METHODS:
         method = _METHODS[name]
         return lambda *args, **kwargs: method(app, *args, **kwargs)

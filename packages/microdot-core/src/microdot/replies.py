@@ -1,4 +1,4 @@
-"""Responses that programs make themselves: cookies, redirects, files."""
+"""Responses that programs make themselves: cookies, redirects."""
 
 from .http import Response, const, date, is_token
 
@@ -6,6 +6,8 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from .http import Request
 
 http_date = date
 
@@ -34,32 +36,30 @@ def set_cookie(
     if ";" in value:
         raise ValueError("invalid cookie value")
     parts = [cookie, "=", value]  # joined once: no other copy of a long value is made
-    for name, attribute in (("Path", path), ("Domain", domain), ("Expires", expires)):
-        if attribute:
-            if ";" in attribute:
-                raise ValueError("invalid cookie: ';' in " + name)
-            parts.append("; %s=%s" % (name, attribute))
-    if max_age is not None:
-        parts.append("; Max-Age=%d" % int(max_age))
-    if secure:
-        parts.append("; Secure")
-    if http_only:
-        parts.append("; HttpOnly")
-    if partitioned:
-        parts.append("; Partitioned")
-    if same_site:
-        if same_site.lower() not in ("strict", "lax", "none"):
-            raise ValueError("invalid cookie: same_site is Strict, Lax or None")
-        if same_site.lower() == "none" and not secure:
-            raise ValueError("invalid cookie: same_site None needs secure")
-        parts.append("; SameSite=" + same_site)
+    for name, given in (
+        ("Path", path),
+        ("Domain", domain),
+        ("Expires", expires),
+        ("Max-Age", None if max_age is None else str(int(max_age))),
+        ("Secure", bool(secure)),
+        ("HttpOnly", bool(http_only)),
+        ("Partitioned", bool(partitioned)),
+        ("SameSite", same_site),
+    ):
+        if given:
+            parts.append("; " + name)
+            if given is not True:
+                if ";" in given:
+                    raise ValueError("invalid cookie: ';' in " + name)
+                parts.append("=" + given)
+    if same_site and same_site.lower() not in ("strict", "lax", "none" if secure else ""):
+        raise ValueError("invalid cookie: same_site is Strict, Lax, or with secure None")
     # What browsers drop without a word is said here (RFC 6265bis 4.1.3, 5.7).
     if cookie[:2] == "__":
         prefix = cookie.lower()
-        if prefix[:7] == "__host-" and (not secure or domain or path != "/"):
-            raise ValueError("invalid cookie: __Host- needs secure, path='/' and no domain")
-        if prefix[:9] == "__secure-" and not secure:
-            raise ValueError("invalid cookie: __Secure- needs secure")
+        host = prefix[:7] == "__host-"
+        if (host or prefix[:9] == "__secure-") and not secure or host and (domain or path != "/"):
+            raise ValueError("invalid cookie: its prefix needs secure, __Host- also path='/' and no domain")
     text = "".join(parts)
     # Bytes, not characters: so many count, and boards keep every character that they have looked at for ever.
     data = text.encode()
@@ -67,18 +67,36 @@ def set_cookie(
         raise ValueError("invalid cookie: longer than the 4096 bytes that browsers keep")
     if min(data) < 32:  # control characters
         raise ValueError("invalid cookie")
-    headers = response.headers
-    if "Set-Cookie" in headers:
-        headers["Set-Cookie"].append(text)
-    else:
-        headers["Set-Cookie"] = [text]
+    response.headers.setdefault("Set-Cookie", []).append(text)
 
 
-def delete_cookie(response: Response, cookie: str, **kwargs: "Any") -> None:
+def delete_cookie(response: Response, cookie: str, value: str = "", **kwargs: "Any") -> None:
     """Do what `Response.delete_cookie()` says."""
     kwargs["expires"] = "Thu, 01 Jan 1970 00:00:01 GMT"
     kwargs["max_age"] = 0
-    set_cookie(response, cookie, "", **kwargs)
+    set_cookie(response, cookie, value, **kwargs)
+
+
+def send_cookie(request: "Request", cookie: str, value: str, **options: "Any") -> None:
+    """Set a cookie with whatever the request ends in, an error too; of several with one name the last counts.
+
+    Args:
+        request: the request.
+        cookie: the name.
+        value: the value; an empty one has the browser forget the cookie.
+        options: arguments of `Response.set_cookie()`. Unless said otherwise: `path="/"`, `http_only=True`,
+            `same_site="Lax"`, and `secure` when the request came over TLS.
+
+    Raises:
+        ValueError: as `Response.set_cookie()` does.
+    """
+    options = dict({"path": "/", "http_only": True, "same_site": "Lax", "secure": request.scheme == "https"}, **options)
+    response = Response()
+    g = request.g
+    g._cookies = getattr(g, "_cookies", {})
+    # First: when the new one is refused, the one before it does not go out either.
+    g._cookies[cookie] = response.headers["Set-Cookie"] = []
+    (set_cookie if value else delete_cookie)(response, cookie, value, **options)
 
 
 def ascii_url(location: str) -> str:
@@ -98,54 +116,6 @@ def ascii_url(location: str) -> str:
 def redirect(cls: "type[Response]", location: str, status_code: int = 302) -> Response:
     """Do what `Response.redirect()` says."""
     return cls(status_code=status_code, headers={"Location": ascii_url(location)})
-
-
-# One string, because a dictionary of them would hold a kilobyte of heap.
-_TYPES = (
-    " csv:text/csv htm:text/html ico:image/x-icon jpeg:image/jpeg mjs:application/javascript mp4:video/mp4"
-    " pdf:application/pdf wasm:application/wasm webp:image/webp woff2:font/woff2 xml:application/xml "
-)
-
-
-def media_type(cls: "type[Response]", extension: str) -> str:
-    """Return the media type of a file's extension: the one in `types_map`, else a usual one."""
-    types_map = cls.types_map
-    if extension in types_map:
-        return types_map[extension]
-    extension = extension.lower()
-    if extension in types_map:
-        return types_map[extension]
-    start = _TYPES.find(" " + extension + ":")
-    if start < 0 or not extension:
-        return "application/octet-stream"
-    start += len(extension) + 2
-    return _TYPES[start : _TYPES.find(" ", start)]
-
-
-def send_file(
-    cls: "type[Response]",
-    filename: str,
-    status_code: int = 200,
-    content_type: "str | None" = None,
-    stream: "Any" = None,
-    max_age: "int | None" = None,
-    compressed: "bool | str" = False,
-    file_extension: str = "",
-) -> Response:
-    """Do what `Response.send_file()` says."""
-    if content_type is None:
-        name = filename[:-3] if compressed and filename[-3:] == ".gz" else filename
-        content_type = media_type(cls, name.split(".")[-1])
-    headers = {"Content-Type": content_type}
-    if max_age is None:
-        max_age = cls.default_send_file_max_age
-    if max_age is not None:
-        headers["Cache-Control"] = "max-age=%d" % int(max_age)
-    if compressed:
-        headers["Content-Encoding"] = compressed if isinstance(compressed, str) else "gzip"
-    response = cls(status_code=status_code, headers=headers)  # first, so that a refused header leaves no file open
-    response.body = stream or open(filename + file_extension, "rb")
-    return response
 
 
 async def write(response: Response, stream: "Any") -> None:

@@ -84,7 +84,7 @@ class BodyStream(ByteStream):
 
 def host_source(stream: "Any", length: int, limit: int) -> "Any":
     """Return what reads the body of a request for another host; the arguments are those of `HostStream`."""
-    return stream if isinstance(stream, ByteStream) else HostStream(stream, length, limit)
+    return stream if isinstance(stream, BodyStream) else HostStream(stream, length, limit)
 
 
 class HostStream:
@@ -149,7 +149,7 @@ class Sock(ByteStream):
         return self._connection.info(name) if hasattr(self._connection, "info") else default
 
 
-class AsyncBytesIO:
+class AsyncBytesIO(ByteStream):
     """Bytes in memory as an async stream, to read from and to write to.
 
     Args:
@@ -163,23 +163,11 @@ class AsyncBytesIO:
         """Read at most `n` bytes, or everything when `n` is negative."""
         return self.stream.read(n)
 
-    async def readline(self) -> bytes:
-        """Read a line with its line end."""
-        return await self.readuntil()
+    more = readexactly = read
 
-    async def readexactly(self, n: int) -> bytes:
-        """Read `n` bytes; fewer only at the end."""
-        return self.stream.read(n)
-
-    async def readuntil(self, separator: bytes = b"\n") -> bytes:
-        """Read up to and with `separator`; what there is at the end."""
-        here = self.stream.tell()
-        data = self.stream.read()
-        at = data.find(separator)
-        if at >= 0:
-            data = data[: at + len(separator)]
-            self.stream.seek(here + len(data))
-        return data
+    def unread(self, data: bytes) -> None:
+        """Give `data` back to be read again."""
+        self.stream.seek(-len(data), 1)
 
     async def awrite(self, data: bytes) -> None:
         """Write at the present position."""

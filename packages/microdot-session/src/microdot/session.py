@@ -5,12 +5,12 @@ PyJWT reads both. The claims are what the session holds. If one of its keys has 
 `sub` …), all of it goes into one claim called `_`; a token for another use has an empty one, so it is no session.
 """
 
+import binascii
 import json
 import time
-from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
 
-from .helpers import invoke_handler, wraps
+from .helpers import invoke_handler, same, wraps
 from .http import const
 
 TYPE_CHECKING = const(False)
@@ -18,24 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import Any, Concatenate, ParamSpec
 
-    from . import Microdot, Request, Response
+    from . import Microdot, Request
 
     P = ParamSpec("P")
 
 
-def _same(a: bytes, b: bytes) -> bool:
-    # The time it takes must not tell where the first difference is.
-    different = len(a) ^ len(b)
-    for x, y in zip(a, b):
-        different |= x ^ y
-    return not different
-
-
-if __debug__:  # the compiled files of boards leave this out: there is neither module
-    try:
-        from hmac import compare_digest as _same  # type: ignore[assignment]
-    except ImportError:
-        pass
+if __debug__:  # the compiled files of boards leave this out: they have no `warnings`
 
     def _warn(text: str) -> None:
         try:
@@ -47,7 +35,7 @@ if __debug__:  # the compiled files of boards leave this out: there is neither m
 
 
 def _base64(data: bytes) -> bytes:
-    return b2a_base64(data).rstrip(b"=\n").replace(b"+", b"-").replace(b"/", b"_")
+    return binascii.b2a_base64(data).rstrip(b"=\n").replace(b"+", b"-").replace(b"/", b"_")
 
 
 def _mac(data: bytes, key: "str | bytes") -> bytes:
@@ -63,12 +51,13 @@ def _mac(data: bytes, key: "str | bytes") -> bytes:
 
 
 def _parsed(data: bytes) -> "Any":
-    return json.loads(a2b_base64(data.replace(b"-", b"+").replace(b"_", b"/") + b"=="))  # more padding than needed is no error
+    # More padding than needed is no error.
+    return json.loads(binascii.a2b_base64(data.replace(b"-", b"+").replace(b"_", b"/") + b"=="))
 
 
 def now() -> int:
     """Return the seconds since 1970, which tokens count in (RFC 7519 2); the clocks of many boards begin in 2000."""
-    return int(time.time()) + (946684800 if time.localtime(0)[0] == 2000 else 0)
+    return int(time.time()) + time.localtime(0)[0] // 2000 * 946684800
 
 
 class SessionDict(dict):  # type: ignore[type-arg]  # what it holds is JSON; boards have no dict[…]
@@ -76,13 +65,11 @@ class SessionDict(dict):  # type: ignore[type-arg]  # what it holds is JSON; boa
 
     Attributes:
         request: the request that it was made for.
-        cookies: the cookies that go out with the response, by name: value and options of `Response.set_cookie()`.
     """
 
     def __init__(self, request: "Request", session_dict: "Mapping[str, Any]") -> None:
         super().__init__(session_dict)
         self.request = request
-        self.cookies: "dict[str, tuple[str, dict[str, Any]]]" = {}
 
     def save(self) -> None:
         """Send the session as it is now, also when the request ends in an error; the last `save()` counts.
@@ -114,7 +101,7 @@ class Session:
 
     secret_key: "Any" = None
     max_age: "int | None" = None
-    cookie_options: "dict[str, Any]" = {"path": "/", "http_only": True, "same_site": "Lax"}
+    cookie_options: "dict[str, Any]" = {}
 
     def __init__(
         self,
@@ -125,7 +112,7 @@ class Session:
     ) -> None:
         self.secret_key = secret_key or self.secret_key
         self.max_age = max_age or self.max_age
-        self.cookie_options = dict(self.cookie_options, **(cookie_options or {}))
+        self.cookie_options = cookie_options or self.cookie_options
         if __debug__ and secret_key:
             for key in self._keys(None):  # the weakest of them is enough to forge a session
                 if len(key.encode() if isinstance(key, str) else key) < 32:
@@ -133,7 +120,6 @@ class Session:
                     break
         if app:
             app._session = self  # type: ignore[attr-defined]
-            app.on("error", self._send)
 
     #: Set up sessions for an application, with the arguments of the class: what is given goes before what was given before.
     initialize = setup = __init__
@@ -156,9 +142,9 @@ class Session:
             g._vary = getattr(g, "_vary", set()) | {"Cookie"}
             expires = data.pop("exp", 0)
             own = data.get("_")
-            g._session = SessionDict(request, own if isinstance(own, dict) else data)
-            if g._session and self.max_age and expires < now() + self.max_age // 2:
-                self.update(request, g._session)
+            g._session = session = SessionDict(request, own if isinstance(own, dict) else data)
+            if session and self.max_age and expires < now() + self.max_age // 2:
+                session.save()
         return g._session  # type: ignore[no-any-return]
 
     def update(self, request: "Request", session: "dict[str, Any]") -> None:
@@ -183,23 +169,9 @@ class Session:
             value: its value; an empty one deletes it.
             options: arguments of `Response.set_cookie()` that go before those of the session.
         """
-        cookies = self.get(request).cookies
-        if not cookies:
-            request.after_request(self._send)
-        options = dict(self.cookie_options, **options)
-        options.setdefault("secure", request.scheme == "https")
-        cookies[cookie] = value, options
+        from .replies import send_cookie
 
-    async def _send(self, request: "Request | None", response: "Response") -> None:
-        # Runs behind all after hooks when one of them or the handler has saved something, and on every error response.
-        if request and hasattr(request.g, "_session"):
-            cookies = request.g._session.cookies
-            for cookie in cookies:
-                value, options = cookies[cookie]
-                if value:
-                    response.set_cookie(cookie, value, **options)
-                else:
-                    response.delete_cookie(cookie, **options)
+        send_cookie(request, cookie, value, **dict(self.cookie_options, **options))
 
     def encode(self, payload: "Mapping[str, Any]", secret_key: "Any" = None) -> str:
         """Return a signed token.
@@ -212,7 +184,8 @@ class Session:
             ValueError: there is no secret key.
             TypeError: there is something in the payload that is not JSON.
         """
-        data = _base64(b'{"alg":"HS256","typ":"JWT"}') + b"." + _base64(json.dumps(payload).encode())
+        # {"alg":"HS256","typ":"JWT"}
+        data = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + _base64(json.dumps(payload).encode())
         return (data + b"." + _mac(data, self._keys(secret_key)[0])).decode()
 
     def decode(self, session: str, secret_key: "Any" = None) -> "dict[str, Any]":
@@ -228,7 +201,7 @@ class Session:
         for key in self._keys(secret_key):
             try:
                 signed, _, mac = session.encode().rpartition(b".")
-                if _same(_mac(signed, key), mac):
+                if same(mac, _mac(signed, key)):
                     header, data = map(_parsed, signed.split(b"."))
                     # RFC 8725 3.1: the token does not choose its algorithm; RFC 7515 4.1.11: what is critical and
                     # unknown; RFC 7519 4.1.3: meant for somebody else.

@@ -5,15 +5,14 @@ event is asked for: never for HEAD, where the server asks for nothing. Events th
 """
 
 import json
+import sys
 from asyncio import Event, create_task, sleep
 
 from .http import const
 from .wire import field
 
-try:
+if sys.implementation.name not in ("micropython", "circuitpython"):  # functions of boards have no names to keep
     from functools import wraps
-except ImportError:  # functions of boards have no names to keep
-    wraps = None  # type: ignore[assignment]
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class SSE:
 
     last_event_id: "str | None" = None
     closed = False
-    _call: "Any" = None  # the handler and its arguments
+    _call: "Any"  # the handler and its arguments
     _tasks: "Any" = ()
     _error: "type[BaseException] | BaseException" = StopAsyncIteration  # how the stream ends
 
@@ -81,14 +80,13 @@ class SSE:
         mark = b": "
         if not comment:
             mark = b"data: "
-            if retry is not None:
-                head = "retry: %d\n" % (retry * 1000)
-            for name, value in (("event: ", event or None), ("id: ", event_id)):
+            from .headers import check_value  # loaded by then, because the response has one
+
+            milliseconds = None if retry is None else int(retry * 1000)
+            for name, value in (("retry", milliseconds), ("event", event or None), ("id", event_id)):
                 if value is not None:
-                    value = str(value)
-                    if "\n" in value or "\r" in value or "\0" in value:
-                        raise ValueError("a line end in " + name)
-                    head += name + value + "\n"
+                    check_value(str(value))
+                    head += "%s: %s\n" % (name, value)
         # 9.2.5: CR, LF and both together end a line.
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\n" + mark)
         queue = self.queue
@@ -200,4 +198,6 @@ def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Calla
             setattr(response[0], name, _settings[name])
         return response
 
-    return wrapper if wraps is None else wraps(f)(wrapper)
+    if sys.implementation.name not in ("micropython", "circuitpython"):
+        wrapper = wraps(f)(wrapper)
+    return wrapper
