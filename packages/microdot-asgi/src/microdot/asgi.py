@@ -31,7 +31,17 @@ from microdot import (
     send_file as send_file,
 )
 from microdot.headers import decode
-from microdot.hosting import Hosted, WholeBody, body_length, close_body, plain_type, take_body, websocket_name
+from microdot.hosting import (
+    Hosted,
+    Made,
+    WholeBody,
+    body_length,
+    close_body,
+    plain_steps,
+    plain_type,
+    take_body,
+    websocket_name,
+)
 from microdot.microdot import HTTPException, NoCaseDict, print_exception
 
 if TYPE_CHECKING:
@@ -46,10 +56,12 @@ if TYPE_CHECKING:
 _READ_AHEAD = 65536
 # Bytes that a stream may send before others get their turn, when the server takes them without a pause.
 _TURN = 65536
+# Seconds that a stream may last before somebody looks after its client.
+_PATIENCE = 0.1
 # Seconds in which the rest of a body may come that nobody has read.
 _LINGER = 1
 # RFC 9110 7.6.1: these belong to one connection, which is the server's, and HTTP/2 forbids them.
-_HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive", "proxy-connection")
+_HOP_BY_HOP = frozenset(("connection", "transfer-encoding", "keep-alive", "proxy-connection"))
 # What stays as it is in a path (RFC 3986 3.3): a server that gives no raw path has decoded the rest.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 # RFC 6455 4.1: a handshake says this. Servers that keep it from the application (HTTP/2 has none, RFC 8441) have checked
@@ -69,14 +81,8 @@ class _Request(Request):
 
     asgi_scope: "Scope"
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "headers":
-            self.headers = headers = _headers(self.asgi_scope)
-            return headers
-        if name == "sock":
-            self.sock = pair = self.connection.receive_event, self.connection.send_event
-            return pair
-        return super().__getattr__(name)
+    headers = Made(lambda request: _headers(request.asgi_scope))
+    sock = Made(lambda request: (request.connection.receive_event, request.connection.send_event))
 
 
 @lru_cache(maxsize=256)
@@ -198,25 +204,31 @@ class _Connection:
             self.ended = not event.get("more_body")
 
     async def take_whole(self, length: bytes, limit: int) -> "bytes | None":
-        """Return a body that comes in one message, as short ones do; None: what has come of it is for `read()`.
+        """Return a body of known length that is to be loaded; None: what has come of it is for `read()`.
 
         Args:
             length: its declared length, as it was sent.
-            limit: the most bytes that are accepted.
+            limit: the most bytes that are loaded.
         """
         if length == b"0":
             return b""
         if not length.isdigit() or len(length) > 15 or int(length) > limit:
             return None
+        size = int(length)
+        parts = []
         try:
-            await self._take()
+            while not self.ended and size >= 0:
+                await self._take()
+                size -= len(self._buffer)
+                parts.append(self._buffer)
+                self._buffer = b""
         except HTTPException:
-            return None  # and so will `read()` say
-        data = self._buffer
-        if not self.ended or len(data) != int(length):
-            return None
-        self._buffer = b""
-        return data
+            size = -1  # and so will `read()` say
+        data = b"".join(parts)
+        if not size:
+            return data
+        self._buffer = data
+        return None
 
     async def watch(self, task: "asyncio.Task[Any]") -> None:
         """Cancel a task when the client goes."""
@@ -377,6 +389,13 @@ def _plain_start(response: Response) -> "dict[str, Any] | None":
     }
 
 
+@lru_cache(maxsize=256)
+def _name(name: str) -> "tuple[str, bytes]":
+    """Return the name of a response's header in lower case, as a str and as ASGI wants it: programs set the same few."""
+    lower = name.lower()
+    return lower, lower.encode()
+
+
 def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | None]":
     """Make the first message of a response; also return the length of the body that follows, None when unknown.
 
@@ -384,12 +403,12 @@ def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | N
         ValueError, TypeError: there is no way to send this.
     """
     status = response.status_code
-    headers = response.headers
-    length = body_length(response.body)
+    body = response.body
+    length = len(body) if type(body) is bytes else body_length(body)
     fields: "list[tuple[bytes, bytes]]" = []
     typed = declared = False
-    for name, value in headers.items():
-        lower = name.lower()
+    for name, value in response.headers.items():
+        lower, raw = _name(name)
         if lower == "content-length":
             declared = True
             continue
@@ -397,11 +416,14 @@ def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | N
             typed = True
         elif lower in _HOP_BY_HOP or lower == "upgrade" and scope.get("http_version") != "1.1":
             continue
-        fields += _lines(lower, value)
+        if type(value) is not str or "\n" in value or "\r" in value or "\0" in value:
+            fields += _lines(lower, value)
+        else:
+            fields.append((raw, value.encode()))
     if status < 200 or status == 204 or status == 304:
         return {"type": "http.response.start", "status": status, "headers": fields}, 0
-    if declared and (response.is_head or not isinstance(response.body, bytes)):
-        length = int(headers["Content-Length"])  # bytes leave with the length that they have
+    if declared and (response.is_head or type(body) is not bytes):
+        length = int(response.headers["Content-Length"])  # bytes leave with the length that they have
     if length is not None:
         fields.append((b"content-length", b"%d" % length))
     if not typed:
@@ -462,7 +484,7 @@ class Microdot(Hosted):
             request.pending = body
             # `admit` hooks may answer before the body comes, and before the client is told to go on and send it.
             if length is not None and "hooks" not in self.__dict__:
-                whole = await body.take_whole(length, request.max_content_length)
+                whole = await body.take_whole(length, min(request.max_content_length, request.max_body_length))
                 if whole is not None:
                     request.pending = WholeBody(whole)
         request.scheme = scheme
@@ -591,14 +613,23 @@ async def _stream(
     if task is None:  # a server that drives coroutines without tasks: there must be something to cancel
         await asyncio.ensure_future(_stream(connection, response, start, chunks, length))
         return
-    # A body of known length ends by itself; another may wait for ever, so somebody has to look after the client.
-    watcher = asyncio.ensure_future(connection.watch(task)) if length is None else None
+    watcher: "asyncio.Task[None] | None" = None
+
+    def look() -> None:
+        nonlocal watcher
+        watcher = asyncio.ensure_future(connection.watch(task))
+
+    # A body of known length ends by itself; another may wait for ever, so somebody has to look after the client. Most are
+    # over before: a task would cost more than they do.
+    timer = asyncio.get_running_loop().call_later(_PATIENCE, look) if length is None else None
     try:
         await _send_chunks(connection, response, start, chunks, length)
     except asyncio.CancelledError:
         if not connection.cancelled:
             raise
     finally:
+        if timer is not None:
+            timer.cancel()
         if watcher is not None:
             watcher.cancel()
             await asyncio.wait([watcher])
@@ -614,19 +645,33 @@ async def _send_chunks(
 ) -> None:
     left = length
     turn = 0
+    steps = plain_steps(chunks)
     await connection.pass_on(start)
-    async for chunk in chunks:
+    while True:
+        if steps is not None:
+            chunk = next(steps, None)
+            if chunk is None:
+                break
+        else:
+            try:
+                chunk = await chunks.__anext__()
+            except StopAsyncIteration:
+                break
         if connection.gone:
             return  # the body has caught its cancellation
         data = chunk.encode() if isinstance(chunk, str) else chunk
-        if not isinstance(data, bytes):
+        if type(data) is not bytes:
             data = bytes(memoryview(data))
         if not data:
             continue
         if left is not None:
             data = data[:left]
             left -= len(data)
-        await connection.pass_on({"type": "http.response.body", "body": data, "more_body": left != 0})
+        try:
+            await connection.send_event({"type": "http.response.body", "body": data, "more_body": left != 0})
+        except OSError:
+            connection.gone = True
+            raise
         response.bytes_sent += len(data)
         if left == 0:
             return

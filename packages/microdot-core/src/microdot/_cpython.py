@@ -82,7 +82,6 @@ def tune(names: "dict[str, Any]") -> None:
     if "Request" in own:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
         names["parse_head"] = lru_cache(maxsize=256)(names["parse_head"])
-        names["Request"].__getattr__ = _request_attribute
         if not hasattr(names["Request"], "G"):
             names["Request"].G = G
         for name in ("set_cookie", "delete_cookie", "complete", "write", "body_iter"):
@@ -151,17 +150,6 @@ def _with_own_dispatch(cls: "type[Any]", /, **kwargs: Any) -> None:
             return await _late("errors", "fail")(self, request, problem)  # type: ignore[no-any-return]
 
     cls.dispatch = dispatch
-
-
-def _request_attribute(request: "Request", name: str) -> "Any":
-    """Do what `Request.__getattr__` says."""
-    if name == "json":
-        request.json = value = _late("body", "parse")(request)
-        return value
-    if name == "headers" and type(request._headers) is bytes:
-        request.headers = headers = _late("headers", "parse_headers")(request._headers)
-        return headers
-    return _late("lazy", "attribute")(request, name)
 
 
 def _with_memory(respond: "Callable[..., Awaitable[bool]]", handled: "Response") -> "Callable[..., Awaitable[bool]]":

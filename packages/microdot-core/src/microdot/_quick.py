@@ -1,37 +1,43 @@
-"""What CPython does a quicker way than boards: header fields, query strings and forms.
+"""What CPython does a quicker way than boards: attributes of requests, header fields, bodies, query strings and forms.
 
 A board saves bytes; a server sees the same names and the same heads again and again, and has memory to keep what it made of
-them. Each function does what its namesake in `headers.py`, `body.py` or `datastructures.py` says, and leaves what is out of
-the ordinary to that one, whose place it takes: `_cpython.tune()` loads this module with the application. A test compares the two.
+them. Each function does what its namesake in `headers.py`, `body.py`, `outgoing.py` or `datastructures.py` says, and leaves
+what is out of the ordinary to that one, whose place it takes: `_cpython.tune()` loads this module with the application. A test compares the two.
 """
 
 import re
+from asyncio import CancelledError
+from errno import ECONNRESET
 from functools import lru_cache
 from json import dumps
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from . import body, datastructures, headers
+from . import body, datastructures, headers, lazy, outgoing
 from ._cpython import REASONS
 from .headers import Headers, NoCaseDict, check_value, decode, set_headers
 from .http import Request, Response, is_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from .server import Connection
 
 # What they stand in for: they are called from here, and by the test.
 _make_response = Response.__init__
 _make_headers = Headers.__init__
 _set_item = Headers.__setitem__
 _head = headers.head
+_stream = outgoing._stream
+_load = body.load
 _media_type = body.media_type
 _parse_headers = headers.parse_headers
 _parse_urlencoded = datastructures.parse_urlencoded
 
 _set = dict.__setitem__
-# Every percent sign has its two digits.
-_WELL_FORMED = re.compile(b"(?:[^%]|%[0-9A-Fa-f]{2})*", re.DOTALL).fullmatch
+# A percent sign without its two digits.
+_MALFORMED = re.compile(b"%(?![0-9A-Fa-f]{2})").search
 # What frames a message is the server's to say (RFC 9112 6).
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
 
@@ -51,7 +57,7 @@ def set_item(self: Headers, key: str, value: Any) -> None:
     """Do what `Headers.__setitem__()` says."""
     lower = _lower(key)
     if type(value) is str:
-        if not value.isprintable():  # one look: what would end the line is not
+        if "\n" in value or "\r" in value or "\0" in value:
             check_value(value)
     else:
         for one in value if isinstance(value, list) else (value,):
@@ -69,10 +75,10 @@ def make_headers(self: Headers, initial_dict: "Mapping[str, Any] | None" = None)
     self.keymap = keymap
     if initial_dict:
         for key, value in initial_dict.items():
-            if type(value) is str and value.isprintable():
-                _set(self, keymap.setdefault(_lower(key), key), value)
-            else:
+            if type(value) is not str or "\n" in value or "\r" in value or "\0" in value:
                 set_item(self, key, value)
+            else:
+                _set(self, keymap.setdefault(_lower(key), key), value)
 
 
 def get_headers(response: Response) -> Headers:
@@ -140,7 +146,66 @@ def head(response: Response, version: int, extra: str) -> bytes:
     return f"{text}\r\n{extra}\r\n".encode()
 
 
-# Fields of a request --------------------------------------------------------------------------------------------------
+async def stream(
+    connection: "Connection", response: Response, chunks: outgoing.BodyIterator, head: bytes, length: "int | None"
+) -> None:
+    """Do what `outgoing._stream()` says: chunks of iterators take fewer steps here."""
+    body = chunks._body
+    plain = chunks._next == chunks._step
+    if length is not None or not (plain or chunks._next is None) or b"Transfer-Encoding: chunked\r\n" not in head:
+        await _stream(connection, response, chunks, head, length)
+        return
+    connection.watch = outgoing.watch(connection)
+    write = connection.write_soon
+    sent = 0
+    try:
+        if write(head):
+            await connection.flush()
+        while True:
+            if plain:
+                chunk = next(body, None)
+                if chunk is None:
+                    break
+            else:
+                try:
+                    chunk = await body.__anext__()
+                except StopAsyncIteration:
+                    break
+            data = chunk.encode() if isinstance(chunk, str) else chunk
+            if not data:
+                continue  # a chunk of no length would end the body (RFC 9112 7.1)
+            size = len(data)
+            if write(b"%x\r\n%b\r\n" % (size, data if type(data) is bytes else bytes(data))):
+                await connection.flush()
+            sent += size
+        connection.watch = None
+        if write(b"0\r\n\r\n"):
+            await connection.flush()
+    except CancelledError:
+        # The connection cancels its own task when the peer goes while somebody else is awaited.
+        if not connection.eof:
+            raise
+        raise OSError(ECONNRESET, "") from None
+    finally:
+        connection.watch = None
+        response.bytes_sent = sent  # type: ignore[attr-defined]
+
+
+# Bodies and fields of a request --------------------------------------------------------------------------------------------------
+
+
+async def load(request: Request) -> None:
+    """Do what `body.load()` says: a body that has come already is there in one step, whatever its length."""
+    connection = request.pending
+    left = getattr(connection, "left", -1)
+    if 0 <= left <= len(connection.buffer) and left <= request.max_body_length and left <= request.max_content_length:
+        data = connection.buffer
+        request.body = data[:left]
+        connection.buffer = data[left:]
+        connection.left = 0
+        request.pending = None
+    else:
+        await _load(request)
 
 
 @lru_cache(maxsize=256)
@@ -191,6 +256,49 @@ def media_type(request: Request) -> str:
     return _type_in(lines) if type(lines) is bytes else _media_type(request)
 
 
+class Made:
+    """An attribute of a request that is made when it is asked for, and kept with the request.
+
+    Args:
+        make: makes it of the request.
+    """
+
+    _key: str
+
+    def __init__(self, make: "Callable[[Any], Any]") -> None:
+        self._make = make
+
+    def __set_name__(self, cls: type, name: str) -> None:
+        self._key = name
+
+    def __get__(self, request: "Request | None", cls: Any = None) -> Any:
+        if request is None:
+            return self
+        value = request.__dict__[self._key] = self._make(request)
+        return value
+
+
+def _headers(request: Request) -> Any:
+    lines = request._headers
+    return parse_headers(lines) if type(lines) is bytes else lines
+
+
+def declare() -> None:
+    """Give `Request` and `Response` as attributes of the class what a board finds by `__getattr__()`.
+
+    CPython is slow with every attribute of a class that has that function, and quick with those of others.
+    """
+    for names in (lazy._DEFAULTS, lazy._METHODS):
+        for name in names:
+            setattr(Request, name, names[name])
+    for name, make in dict(lazy._ATTRIBUTES, headers=_headers, json=body.parse).items():
+        made = Made(make)
+        made.__set_name__(Request, name)
+        setattr(Request, name, made)
+    del Request.__getattr__
+    del Response.__getattr__  # `_cpython.tune()` has given it what there is
+
+
 # Query strings and forms ----------------------------------------------------------------------------------------------
 
 
@@ -200,13 +308,13 @@ def parse_urlencoded(s: "str | bytes") -> datastructures.MultiDict:
     if not data:
         return datastructures.MultiDict()
     encoded = b"%" in data
-    if encoded and not _WELL_FORMED(data):
+    if encoded and _MALFORMED(data):
         return _parse_urlencoded(data)
     values: "dict[str, list[str]]" = {}
     for pair in data.replace(b"+", b" ").split(b"&"):
         if pair:
             name, _, value = pair.partition(b"=")
-            if encoded:
+            if encoded and b"%" in pair:
                 name = unquote_to_bytes(name)
                 value = unquote_to_bytes(value)
             values.setdefault(name.decode(), []).append(value.decode())
@@ -215,11 +323,14 @@ def parse_urlencoded(s: "str | bytes") -> datastructures.MultiDict:
     return result
 
 
+declare()
 Response.__init__ = make_response  # type: ignore[method-assign]
 Headers.__init__ = make_headers  # type: ignore[method-assign, assignment]
 Headers.__setitem__ = set_item  # type: ignore[method-assign]
 headers.head = head
 headers.parse_headers = parse_headers
 Response.headers = property(get_headers, Response.headers.fset)  # type: ignore[assignment,attr-defined]
+outgoing._stream = stream
+body.load = load
 body.media_type = media_type
 datastructures.parse_urlencoded = parse_urlencoded

@@ -42,7 +42,7 @@ from microdot import (
     send_file as send_file,
 )
 from microdot.headers import decode
-from microdot.hosting import Hosted, WholeBody, body_length, close_body, plain_type, take_body, websocket_name
+from microdot.hosting import Hosted, Made, WholeBody, body_length, close_body, plain_type, take_body, websocket_name
 from microdot.microdot import HTTPException, NoCaseDict, print_exception
 
 if TYPE_CHECKING:
@@ -277,11 +277,7 @@ class _Request(Request):
 
     environ: "Environ"
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "sock":
-            self.sock = pair = self.connection.sock()
-            return pair
-        return super().__getattr__(name)
+    sock = Made(lambda request: request.connection.sock())
 
 
 class _Connection:
