@@ -181,6 +181,25 @@ async def test_decorators_leave_none() -> None:
     assert auth.errorhandler(print) is None  # type: ignore[func-returns-value]
 
 
+async def test_a_subclass_with_a_decorator_of_its_own() -> None:
+    class Audited(TokenAuth):
+        def __call__(self, f: "Any") -> "Any":  # type: ignore[override]  # as in programs for Microdot
+            audited.append(f)
+            return super().__call__(f)
+
+    audited: "list[Any]" = []
+    app = Microdot()
+    auth = Audited()
+    auth.authenticate(lambda request, token: token)
+    app.get("/")(auth(lambda request: request.g.current_user))
+    app.get("/optional")(auth.optional(lambda request: str(request.g.current_user)))
+    client = TestClient(app)
+    assert (await client.get("/")).status_code == 401
+    assert (await client.get("/optional")).text == "None"
+    assert (await client.get("/", headers={"Authorization": "Bearer ann"})).text == "ann"
+    assert len(audited) == 1
+
+
 def test_same() -> None:
     for a, b, equal in (
         ("", "", True),

@@ -102,6 +102,13 @@ async def test_cookie_has_safe_attributes() -> None:
     assert "; Secure" in cookie, cookie
 
 
+async def test_options_of_the_cookie_are_there_for_subclasses() -> None:
+    # Contract 11.2: what sets a cookie of its own, such as the number of a session in a database, does it with these.
+    _, session_ext, _ = make(cookie_options={"max_age": 60})
+    options = session_ext.cookie_options
+    assert (options["path"], options["http_only"], options["max_age"]) == ("/", True, 60), options
+
+
 async def test_options_of_the_cookie_are_the_program_s() -> None:
     app, _, client = make(cookie_options={"path": "/child", "http_only": False, "same_site": "Strict", "secure": True})
     cookie = (await client.post("/", body={})).headers["Set-Cookie"][0]
@@ -188,6 +195,13 @@ async def test_varies_with_the_cookie() -> None:
     names = (await client.get("/more")).headers["Vary"].split(", ")
     # Contract 21 C30: no name twice, whatever its case.
     assert sorted([name.lower() for name in names]) == ["accept", "cookie", "origin"], names
+
+
+async def test_a_short_key_is_taken() -> None:
+    # As programs for Microdot have it. It is warned of, also by the sources on MicroPython, which knows no warnings.
+    _, _, client = make(secret_key="top-secret")
+    await client.post("/", body={"n": 1})
+    assert (await client.get("/")).json == {"n": 1}
 
 
 async def test_no_key_is_said() -> None:

@@ -31,7 +31,7 @@ class BaseAuth:
 
     def optional(self, f: "F") -> "F":
         """Decorate a handler that is called also without a user; `request.g.current_user` is None then."""
-        return self(f, True)
+        return BaseAuth.__call__(self, f, True)  # a subclass may have one that takes a handler alone
 
     def authenticate(self, f: "Callable[..., Any]") -> None:
         """Register the function that returns the user of credentials, or None.

@@ -30,7 +30,7 @@ if __debug__:  # the compiled files of boards leave this out: they have no `warn
             from warnings import warn
 
             warn(text, stacklevel=4)
-        except (ImportError, UserWarning):  # a board; a program that makes errors of warnings, and runs with its key
+        except Exception:  # a board, which has no UserWarning either; a program that makes errors of warnings runs with its key
             print(text)
 
 
@@ -101,7 +101,7 @@ class Session:
 
     secret_key: "Any" = None
     max_age: "int | None" = None
-    cookie_options: "dict[str, Any]" = {}
+    cookie_options: "dict[str, Any]" = {"path": "/", "http_only": True, "same_site": "Lax"}
 
     def __init__(
         self,
@@ -112,7 +112,8 @@ class Session:
     ) -> None:
         self.secret_key = secret_key or self.secret_key
         self.max_age = max_age or self.max_age
-        self.cookie_options = cookie_options or self.cookie_options
+        # Whole, because subclasses set cookies of their own with them.
+        self.cookie_options = dict(Session.cookie_options, **(cookie_options or self.cookie_options))
         if __debug__ and secret_key:
             for key in self._keys(None):  # the weakest of them is enough to forge a session
                 if len(key.encode() if isinstance(key, str) else key) < 32:
