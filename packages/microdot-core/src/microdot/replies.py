@@ -84,13 +84,12 @@ def send_cookie(request: "Request", cookie: str, value: str, **options: "Any") -
         request: the request.
         cookie: the name.
         value: the value; an empty one has the browser forget the cookie.
-        options: arguments of `Response.set_cookie()`. Unless said otherwise: `path="/"`, `http_only=True`,
-            `same_site="Lax"`, and `secure` when the request came over TLS.
+        options: arguments of `Response.set_cookie()`; `secure`, unless given, says whether the request came over TLS.
 
     Raises:
         ValueError: as `Response.set_cookie()` does.
     """
-    options = dict({"path": "/", "http_only": True, "same_site": "Lax", "secure": request.scheme == "https"}, **options)
+    options.setdefault("secure", request.scheme == "https")
     response = Response()
     g = request.g
     g._cookies = getattr(g, "_cookies", {})
