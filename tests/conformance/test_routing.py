@@ -181,8 +181,8 @@ ORDER: "tuple[tuple[str, tuple[tuple[str, str, str], ...], tuple[tuple[str, str,
     ),
     (
         "5 observed: no leading slash",
-        (("GET", "foo", "foo"), ("GET", "", "root")),
-        (("GET", "/foo", 200, "foo"), ("GET", "/", 200, "root")),
+        (("GET", "foo", "foo"), ("GET", "", "root"), ("GET", "<name>/", "name")),
+        (("GET", "/foo", 200, "foo"), ("GET", "/", 200, "root"), ("GET", "/foo/", 200, "name")),
     ),
     (
         "5: slashes are exact",

@@ -39,6 +39,7 @@ FACTS: "tuple[tuple[str, str, dict[str, dict[str, Any] | None]], ...]" = (
             "/users/-": None,
             "/users/+1": None,
             "/users/1_0": None,
+            "/users/\xb2": None,  # a digit for Python, but no number
             "/users/ 1": None,
             "/users/123/": None,
         },
@@ -96,6 +97,8 @@ FACTS: "tuple[tuple[str, str, dict[str, dict[str, Any] | None]], ...]" = (
     ("5", "/a%20b/<arg>", {"/a%20b/%20": {"arg": "%20"}, "/a b/%20": None}),
     ("5 observed", "", {"/": {}, "": None, "/foo": None}),
     ("5 observed", "foo", {"/foo": {}, "foo": None}),
+    ("5 observed", "<int:id>", {"/5": {"id": 5}, "/a": None, "5": None}),
+    ("5 observed", "<a>/b", {"/x/b": {"a": "x"}, "/x": None, "x/b": None}),
     ("21 B11", "/a.b", {"/a.b": {}, "/aXb": None}),
     ("21 B11", "/a.b/<arg>", {"/a.b/c": {"arg": "c"}, "/aXb/c": None}),
     ("21 B11", "/a.b/<re:[x]+:arg>", {"/a.b/x": {"arg": "x"}, "/aXb/x": None}),

@@ -78,6 +78,8 @@ def tune(names: "dict[str, Any]") -> None:
             if not hasattr(names["Microdot"], name):
                 setattr(names["Microdot"], name, _method(name))
         names["Microdot"].__init_subclass__ = classmethod(_with_own_dispatch)
+        names["Microdot"].find = find
+        names["Microdot"]._index = 0, {}, {}
         import_module("microdot._quick")  # which puts itself in the place of what boards have
     if "Request" in own:
         # Clients repeat their heads, with every request on a connection and from one connection to the next.
@@ -111,6 +113,61 @@ def _method(name: str) -> "Callable[..., Any]":
 
     method.__name__ = name
     return method
+
+
+def _index(app: "Microdot") -> "tuple[int, dict[str, list[int]], dict[str, list[int]]]":
+    """Look through the table of an application.
+
+    Returns:
+        its length; the places of routes by their path; and those of routes with parameters by the literal beginning of
+        their pattern. In the latter is every beginning of a beginning, too, so that a search can end early.
+    """
+    table = app._table
+    static: dict[str, list[int]] = {}
+    dynamic: dict[str, list[int]] = {}
+    for i in range(0, len(table), 4):
+        if isinstance(table[i], str):
+            static.setdefault(table[i], []).append(i)
+        else:
+            pattern, start = table[i][:2]
+            end = 1
+            while end < start:
+                dynamic.setdefault(pattern[:end], [])
+                end = pattern.find("/", end) + 1
+            dynamic.setdefault(pattern[:start] or "/", []).append(i)  # a path begins with a slash, whatever a pattern does
+    return len(table), static, dynamic
+
+
+def find(app: "Microdot", path: str, method: str) -> "tuple[Any, Any, dict[str, Any]] | None":
+    """Do what `Microdot.find()` says, with an index: servers may have many routes."""
+    table = app._table
+    length, static, dynamic = app._index
+    if length != len(table):
+        length, static, dynamic = app._index = _index(app)  # type: ignore[attr-defined]
+    found = None
+    args: dict[str, Any] = {}
+    for i in static.get(path, ()):
+        if method in table[i + 1]:
+            found = i
+            break
+    if dynamic:
+        match = _late("segments", "match")
+        end = 1
+        while end:
+            places = dynamic.get(path[:end])
+            if places is None:
+                break
+            for i in places:
+                if found is not None and found < i:
+                    break
+                if method in table[i + 1]:
+                    values = match(table[i], path)
+                    if values is not None:
+                        found = i
+                        args = values
+                        break
+            end = path.find("/", end) + 1
+    return None if found is None else (table[found + 2], table[found + 3], args)
 
 
 @lru_cache(maxsize=None)

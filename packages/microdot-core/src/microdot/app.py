@@ -11,55 +11,14 @@ _port.collect()
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from typing import Any, NoReturn, TypeVar
 
     from .hooks import Extension
+    from .pipeline import Route as Route
 
     F = TypeVar("F", bound=Callable[..., Any])
     E = TypeVar("E", bound=Extension)
-
-
-class Route:
-    """One registered route.
-
-    Attributes:
-        pattern: the URL pattern, a str.
-        handler: what was registered.
-        call: calls it; what it returns is to be awaited when it has the method `throw`.
-        methods: the methods in upper case.
-        url_prefix: where its sub-application is mounted, empty for the app's own.
-        subapp: the innermost sub-application, or None.
-        local_apps: the sub-applications mounted with `local=True` that it lies in, outer first.
-        index: its place in the order of registration.
-        literal: its path, or the literal beginning of one with dynamic segments.
-        segments: what follows, from the first dynamic segment on: a str, or a tuple of name and type (`string`, `int`,
-            `path`, a registered type, or `re:` and an expression). None: there is none.
-        next: the next one registered with the same literal.
-    """
-
-    url_prefix = ""
-    subapp: "Microdot | None" = None
-    local_apps: "tuple[Microdot, ...]" = ()
-    index = 0
-    methods: "list[str] | tuple[str, ...]" = ("GET",)
-    segments: "list[Any] | None" = None
-    next: "Route | None" = None
-
-    def __init__(self, pattern: str, handler: "Callable[..., Any]", methods: "list[str] | tuple[str, ...]") -> None:
-        if not callable(handler):
-            raise TypeError("route %s: not callable; is @route outermost?" % pattern)
-        self.pattern = pattern
-        self.handler = handler
-        self.call = _port.caller(handler)
-        if methods != ("GET",):
-            self.methods = methods
-        literal = "/" + pattern.lstrip("/")
-        self.literal = pattern if pattern == literal else literal  # the same string once
-        if "/<" in pattern:
-            from .segments import parse
-
-            parse(self, literal)
 
 
 class Microdot:
@@ -98,6 +57,8 @@ class Microdot:
         #: Returns the headers of the answer to OPTIONS; None makes OPTIONS a method like any other.
         options_handler: Callable[[Request], dict[str, str]] | None
         url_map: list[Any]
+        #: All routes in the order of registration.
+        routes: list[Route]
         hooks: dict[str, list[Any]]
 
         def put(self, url_pattern: str) -> Callable[[F], F]:
@@ -192,10 +153,9 @@ class Microdot:
             """End the request with an error response: the function `abort()`."""
 
     def __init__(self) -> None:
-        #: All routes in the order of registration.
-        self.routes: "list[Route]" = []
-        # By their path, or by the literal beginning of their pattern; in order.
-        self._table: "dict[str, Route]" = {}
+        # Four items for each route, in the order of registration: its path, or what segments.py has made of its pattern; its
+        # methods; its handler; and what calls that: in an application with hooks, or where somebody asked for it, a `Route`.
+        self._table: "list[Any]" = []
         # The servers that run.
         self._servers: "list[Server]" = []
 
@@ -204,7 +164,7 @@ class Microdot:
 
         return attribute(self, name)
 
-    def route(self, url_pattern: str, methods: "list[str] | None" = None) -> "Callable[[F], F]":
+    def route(self, url_pattern: str, methods: "Sequence[str] | None" = None) -> "Callable[[F], F]":
         """Register the decorated function for a URL.
 
         Args:
@@ -222,7 +182,9 @@ class Microdot:
             from .body import load as load
 
         def add(f: "F") -> "F":
-            self.add_route(Route(url_pattern, f, [m.upper() for m in methods] if methods else ("GET",)))
+            if not callable(f):
+                raise TypeError("route %s: not callable; is @route outermost?" % url_pattern)
+            self.add_route(url_pattern, tuple(" ".join(methods).upper().split()) if methods else ("GET",), f, _port.caller(f))
             return f
 
         return add
@@ -235,24 +197,33 @@ class Microdot:
         """Register the decorated function for POST."""
         return self.route(url_pattern, ["POST"])
 
-    def add_route(self, route: Route) -> None:
-        """Add a route behind all others, and show it to the `route` hooks."""
-        route.index = len(self.routes)
-        self.routes.append(route)
-        there = self._table.setdefault(route.literal, route)
-        while there is not route:
-            # To the end of the chain: `there` is the next one, which is this one when there is none.
-            there.next = there = there.next or route
-        if self._hooked:
-            for f in self.hooks["route"]:
-                f(route)
+    def add_route(self, pattern: str, methods: "Sequence[str]", handler: "Callable[..., Any]", call: "Any") -> None:
+        """Add a route behind all others, and show it to the `route` hooks.
 
-    def find(self, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
-        """Return the first route registered that matches path and method, with its arguments; None when none does."""
-        route = self._table.get(path)
-        while route and method not in route.methods:
-            route = route.next
-        return (route, {}) if route else None  # segments.py puts another one in place of this
+        Args:
+            pattern: the URL pattern.
+            methods: the methods in upper case.
+            handler: what was registered.
+            call: calls it; what it returns is to be awaited when it has the method `throw`.
+        """
+        path: "Any" = pattern
+        if "/<" in pattern or pattern != "/" + pattern.lstrip("/"):
+            from .segments import parse
+
+            path = parse(pattern)
+        self._table += [path, methods, handler, call]
+        if self._hooked:
+            from .pipeline import show
+
+            show(self)
+
+    def find(self, path: str, method: str) -> "tuple[Any, Any, dict[str, Any]] | None":
+        """Return handler, what calls it and arguments of the first route registered that matches path and method, or None."""
+        table = self._table
+        for i in range(0, len(table), 4):
+            if table[i] == path and method in table[i + 1]:
+                return table[i + 2], table[i + 3], {}
+        return None  # segments.py puts another one in place of this, and CPython one with an index
 
     async def dispatch(self, request: "Request | None", exc: "Exception | None" = None) -> Response:
         """Answer a request; every host calls this, and then `finish()` when the response is out.
@@ -282,10 +253,8 @@ class Microdot:
                     from .errors import find
 
                     found = find(self, request)
-                route, args = found
-                request.route = route.handler
-                request.url_args = args
-                result = route.call(request, **args)
+                request.route, call, request.url_args = found
+                result = call(request, **request.url_args)
                 if hasattr(result, "throw"):  # on a board a handler that is not async may have answered already
                     result = await result
                 response = make_response(result)

@@ -104,15 +104,6 @@ def frame(name: bytes, value: bytes, minor: int, length: "int | None", flags: in
     return length, flags
 
 
-class BadRequest(ValueError):
-    """Data of a client that cannot be read: answered 400, and a ValueError for programs that catch those."""
-
-    status_code = 400
-    reason = "Bad request"
-    # Tells it from exceptions of programs and their libraries, whose attributes of these names mean something else.
-    is_answer = True
-
-
 def content_type(request: "Request") -> "str | None":
     """Return the Content-Type header as it is."""
     raw = request._headers
@@ -142,6 +133,8 @@ def parse(request: "Request") -> "Any":
         try:
             return json.loads(request.body.decode())
         except (ValueError, RuntimeError):  # too deep is a RecursionError, which is a RuntimeError
+            from .errors import BadRequest
+
             raise BadRequest("Malformed JSON")
     return None
 

@@ -108,18 +108,19 @@ async def write(response: Response, stream: "Any") -> None:
 
 def default_options_handler(app: "Microdot", req: Request) -> "dict[str, str]":
     """Return the headers of the answer to OPTIONS: the methods of all routes that match the path."""
-    return {"Allow": allowed(matching(app, req.path))}
+    return {"Allow": allowed(app, matching(app, req.path))}
 
 
 def find_route(app: "Microdot", req: Request) -> "tuple[Any, str, Any]":
     """Return (handler, prefix, sub-app) for a request; the handler is a status when there is none."""
     try:
         method = req.method.upper()
-        route, args = (None if method == "OPTIONS" else app.find(req.path, method)) or find(app, req)
+        app.hooks  # an application that has them has a `Route` for whatever is found
+        handler, route, args = (None if method == "OPTIONS" else app.find(req.path, method)) or find(app, req)
     except HTTPException as exc:
         return exc.status_code, req.url_prefix, req.subapp
     req.url_args = args
-    return route.handler, route.url_prefix, route.subapp
+    return handler, route.url_prefix, route.subapp
 
 
 def get_request_handlers(app: "Microdot", req: Request, attr: str, local_first: bool = True) -> "list[Any]":

@@ -1,6 +1,5 @@
 """What happens when no route matches, or when a handler raises: HEAD, OPTIONS, 404, 405, error handlers, the last resort."""
 
-from .app import Route
 from .http import HTTPException, Response, const, make_response, port
 
 TYPE_CHECKING = const(False)
@@ -11,8 +10,17 @@ if TYPE_CHECKING:
     from .http import Request
 
 
-def find(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]]":
-    """Find what answers a request that no route has matched with its method.
+class BadRequest(ValueError):
+    """Data of a client that cannot be read: answered 400, and a ValueError for programs that catch those."""
+
+    status_code = 400
+    reason = "Bad request"
+    # Tells it from exceptions of programs and their libraries, whose attributes of these names mean something else.
+    is_answer = True
+
+
+def find(app: "Microdot", request: "Request") -> "tuple[Any, Any, dict[str, Any]]":
+    """Find what answers a request that no route has matched with its method; the result is that of `Microdot.find()`.
 
     Raises:
         HTTPException: 404 or 405.
@@ -26,7 +34,7 @@ def find(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]]":
         # The default one is not asked for by its name: compat.py has it, and a board would carry that from then on.
         own = "options_handler" in app.__dict__ or hasattr(type(app), "options_handler")
         if not own or app.options_handler:
-            return options_route(app, request, own), {}
+            return options(app, request, own)
         found = app.find(request.path, method)
         if found is not None:
             return found
@@ -34,35 +42,36 @@ def find(app: "Microdot", request: "Request") -> "tuple[Any, dict[str, Any]]":
     if not routes:
         raise HTTPException(404, "Not found")
     # The sub-app of the path is the one whose 405 handler is asked.
-    request.matched = routes[-1]
-    request.subapp = routes[-1].subapp
-    request.url_prefix = routes[-1].url_prefix
+    route = app._table[routes[-1] + 3]
+    if hasattr(route, "local_apps"):
+        route.lead(request)
     if _is_plain(app, request):
         refusal = HTTPException(405, "Not found")
-        refusal._allow = allowed(routes)  # type: ignore[attr-defined]
+        refusal._allow = allowed(app, routes)  # type: ignore[attr-defined]
         raise refusal
-    raise HTTPException(405, "Not found", {"Allow": allowed(routes)})
+    raise HTTPException(405, "Not found", {"Allow": allowed(app, routes)})
 
 
-def matching(app: "Microdot", path: str) -> "list[Route]":
-    """Return every route that matches a path, whatever its method, in the order of registration."""
+def matching(app: "Microdot", path: str) -> "list[int]":
+    """Return the places in the table of all routes that match a path, whatever their methods."""
     found = []
-    for route in app.routes:
-        if route.segments is not None:
+    for i in range(0, len(app._table), 4):
+        pattern = app._table[i]
+        if isinstance(pattern, tuple):
             from .segments import match
 
-            if match(route, path) is not None:
-                found.append(route)
-        elif route.literal == path:
-            found.append(route)
+            if match(pattern, path) is not None:
+                pattern = path
+        if pattern == path:
+            found.append(i)
     return found
 
 
-def allowed(routes: "list[Route]") -> str:
-    """Return the value of an Allow header (RFC 9110 10.2.1) for routes that match a path."""
+def allowed(app: "Microdot", routes: "list[int]") -> str:
+    """Return the value of an Allow header (RFC 9110 10.2.1) for the routes at these places of the table."""
     methods: "list[str]" = []
-    for route in routes:
-        methods += [method for method in route.methods if method not in methods]
+    for i in routes:
+        methods += [method for method in app._table[i + 1] if method not in methods]
     for method in ("HEAD", "OPTIONS"):
         if method not in methods and (method != "HEAD" or "GET" in methods):
             methods.append(method)
@@ -89,21 +98,26 @@ def _allowing(body: "Any", status: int, allow: str) -> Response:
     return response
 
 
-def options_route(app: "Microdot", request: "Request", own: bool) -> Route:
-    """Make a route that answers OPTIONS for the path of a request, by the handler of the program or by the default."""
+def options(app: "Microdot", request: "Request", own: bool) -> "tuple[Any, Any, dict[str, Any]]":
+    """Make what answers OPTIONS for the path of a request, by the handler of the program or by the default."""
     routes = matching(app, request.path)
 
     async def answer(request: "Request") -> Response:
         if not own and _is_plain(app, request):
-            return _allowing(b"", 200, allowed(routes))
-        return Response(b"", 200, app.options_handler(request) if own else {"Allow": allowed(routes)})  # type: ignore[misc]
+            return _allowing(b"", 200, allowed(app, routes))
+        return Response(b"", 200, app.options_handler(request) if own else {"Allow": allowed(app, routes)})  # type: ignore[misc]
 
-    route = Route("", answer, ("OPTIONS",))
+    if not app._hooked:
+        return answer, answer, {}
+    from .pipeline import Route
+
+    route = Route("", ("OPTIONS",), answer, answer)
     if routes:
-        route.subapp = routes[0].subapp
-        route.local_apps = routes[0].local_apps
-        route.url_prefix = routes[0].url_prefix
-    return route
+        first = app._table[routes[0] + 3]
+        route.subapp = first.subapp
+        route.local_apps = first.local_apps
+        route.url_prefix = first.url_prefix
+    return answer, route, {}
 
 
 async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Response:

@@ -1,6 +1,6 @@
 """What most programs never ask of a request, made when they do."""
 
-from .body import BadRequest, content_type, media_type
+from .body import content_type, media_type
 from .http import HTTPException, Request, const
 
 TYPE_CHECKING = const(False)
@@ -76,6 +76,8 @@ def _values(data: "str | bytes") -> "MultiDict":
     try:
         return parse_urlencoded(data)
     except ValueError:
+        from .errors import BadRequest
+
         raise BadRequest("Malformed query or form")
 
 

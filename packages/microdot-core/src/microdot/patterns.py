@@ -2,7 +2,6 @@
 
 import re
 
-from .app import Route
 from .http import const
 
 TYPE_CHECKING = const(False)
@@ -31,7 +30,7 @@ class URLPattern:
         self.url_pattern = url_pattern
         self.segments: "list[Any]" = []
         self.regex: "Any" = None
-        self._route: "Route | None" = None
+        self._parsed: "tuple[Any, ...]" = ()
 
     @classmethod
     def register_type(
@@ -49,7 +48,7 @@ class URLPattern:
         if type_name in ("string", "int"):  # which segments.py knows as they were
             from . import segments
 
-            segments.plain = False
+            segments.plain_types = False
 
     def compile(self) -> "Any":
         """Return the regular expression of the whole pattern; matching itself goes segment by segment.
@@ -57,22 +56,26 @@ class URLPattern:
         Raises:
             ValueError: the pattern is malformed or names an unknown type.
         """
-        self._route = route = Route(self.url_pattern, URLPattern, ())
-        self.segments = route.segments or []
-        parts = [_escape(route.literal)]
-        for segment in self.segments:
-            parts.append(_escape(segment) if isinstance(segment, str) else "(" + _expression(segment[1]) + ")")
-            parts.append("/")
-        self.regex = re.compile("^" + "".join(parts[:-1] if self.segments else parts) + "$")
+        from .segments import parse
+
+        self._parsed = parsed = parse(self.url_pattern)
+        literal = self.url_pattern[: parsed[1]]
+        parts = []
+        self.segments = []
+        for i in range(2, len(parsed), 2):
+            text, kind = parsed[i : i + 2]
+            self.segments.append(text if kind is None else (text, kind))
+            parts.append(_escape(text) if kind is None else "(" + _expression(kind) + ")")
+        self.regex = re.compile("^" + _escape(literal) + "/".join(parts) + "$")
         return self.regex
 
     def match(self, path: str) -> "dict[str, Any] | None":
         """Return the arguments that `path` has for this pattern, None when it does not match."""
-        if self._route is None:
+        if not self._parsed:
             self.compile()
         from .segments import match
 
-        return match(self._route, path)  # type: ignore[arg-type]  # compile() makes it
+        return match(self._parsed, path)
 
     def __repr__(self) -> str:
         return "URLPattern: " + self.url_pattern
@@ -93,38 +96,42 @@ def _expression(kind: str) -> str:
 _TRIES = const(8192)  # of a path with a pattern; two <path:…> need two for each slash
 
 
-def match_segments(segments: "list[Any]", parts: "list[str]") -> "dict[str, Any] | None":
-    """Match all segments of a pattern, of whatever type, against those of a path; the arguments, or None."""
-    return _match(segments, 0, parts, 0, {0: 0})
-
-
-def _match(
-    segments: "list[Any]", s: int, parts: "list[str]", p: int, failed: "dict[Any, int]"
+def match_segments(
+    parsed: "tuple[Any, ...]", parts: "list[str]", s: int = 2, p: int = 0, failed: "dict[Any, int] | None" = None
 ) -> "dict[str, Any] | None":
+    """Match the segments of a pattern, of whatever type, against those of a path; the arguments, or None.
+
+    Args:
+        parsed: as `segments.parse()` returns it.
+        parts: the segments of the path behind the literal beginning.
+        s: where in `parsed` to begin.
+        p: where in `parts` to begin.
+        failed: what was tried already, and under 0 how often.
+    """
     # Recursion is as deep as the pattern is long, whatever the path; with several <path:…> no pair of places is tried
     # twice, so that a client's slashes do not multiply; and with many of them it is given up some time.
-    if s == len(segments):
+    if s == len(parsed):
         return {} if p == len(parts) else None
+    failed = failed or {0: 0}
     if p >= len(parts) or (s, p) in failed:
         return None
-    segment = segments[s]
+    name, kind = parsed[s : s + 2]
     args = None
-    if isinstance(segment, str):
-        return _match(segments, s + 1, parts, p + 1, failed) if segment == parts[p] else None
-    name, kind = segment
+    if kind is None:
+        return match_segments(parsed, parts, s + 2, p + 1, failed) if name == parts[p] else None
     # As much as possible; what follows needs one part each, and more only where something else spans.
     end = least = p + 1
     if _spans(kind):
-        end = len(parts) - (len(segments) - s - 1)
-        for later in segments[s + 1 :]:
-            if not isinstance(later, str) and _spans(later[1]):
+        end = len(parts) - (len(parsed) - s - 2) // 2
+        for i in range(s + 3, len(parsed), 2):
+            if parsed[i] is not None and _spans(parsed[i]):
                 break
         else:
             least = max(end, least)
     first = end
     while end >= least and failed[0] < _TRIES:
         failed[0] += 1
-        args = _match(segments, s + 1, parts, end, failed)
+        args = match_segments(parsed, parts, s + 2, end, failed)
         if args is not None:
             value = _convert(kind, "/".join(parts[p:end]))
             if value is not None:
@@ -174,22 +181,26 @@ def url_for(app: "Microdot", handler: "Callable[..., Any] | str", args: "dict[st
     """Do what `Microdot.url_for()` says."""
     from .datastructures import quote
 
-    for route in app.routes:
-        if route.handler is handler or getattr(route.handler, "__name__", None) == handler:
+    table = app._table
+    for i in range(2, len(table), 4):
+        if table[i] is handler or getattr(table[i], "__name__", None) == handler:
             break
     else:
         raise ValueError("url_for: no route has the handler %s" % handler)
+    parsed = table[i - 2]
+    if isinstance(parsed, str):
+        parsed = parsed, len(parsed)
     left = dict(args)
     parts = []
-    for segment in route.segments or ():
-        if isinstance(segment, str):
-            parts.append(segment)
+    for i in range(2, len(parsed), 2):
+        name, kind = parsed[i : i + 2]
+        if kind is None:
+            parts.append(name)
             continue
-        name, kind = segment
         if name not in left:
-            raise ValueError("url_for: %s needs the argument %s" % (route.pattern, name))
+            raise ValueError("url_for: %s needs the argument %s" % (parsed[0], name))
         parts.append(quote(str(left.pop(name)), "/" if kind == "path" else ""))
-    url = route.literal + "/".join(parts)
+    url: str = parsed[0][: parsed[1]] + "/".join(parts)
     if left:
         url += "?" + "&".join([quote(name, "") + "=" + quote(str(left[name]), "") for name in left])
     return url

@@ -5,13 +5,13 @@ Loaded when an application gets one of them. They are registered by `registry.py
 
 import sys
 
-from .app import Microdot, Route
+from .app import Microdot
 from .hooks import after, replace
 from .http import HTTPException, Request, Response, const, make_response, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 
@@ -20,17 +20,60 @@ Request.timeout = 0
 Request.matched = None
 
 
-def within(route: Route) -> "Callable[..., Any]":
-    """Return what calls the handler of a mounted route, and tells the request where it is."""
-    call = route.call
+class Route:
+    """A registered route, as hooks see it; calling it calls the handler and tells the request where it is.
 
-    def handler(request: "Request", **args: "Any") -> "Any":
-        request.matched = route
-        request.subapp = route.subapp
-        request.url_prefix = route.url_prefix
-        return call(request, **args)
+    Attributes:
+        pattern: the URL pattern, a str.
+        methods: the methods in upper case.
+        handler: what was registered.
+        call: calls it; what it returns is to be awaited when it has the method `throw`.
+        url_prefix: where its sub-application is mounted, empty for the app's own.
+        subapp: the innermost sub-application, or None.
+        local_apps: the sub-applications mounted with `local=True` that it lies in, outer first.
+    """
 
-    return handler
+    url_prefix = ""
+    subapp: "Microdot | None" = None
+    local_apps: "tuple[Microdot, ...]" = ()
+
+    def __init__(self, pattern: str, methods: "Sequence[str]", handler: "Callable[..., Any]", call: "Any") -> None:
+        self.pattern = pattern
+        self.methods = methods
+        self.handler = handler
+        self.call = call
+
+    def __call__(self, request: "Request", **args: "Any") -> "Any":
+        self.lead(request)
+        return self.call(request, **args)
+
+    def lead(self, request: "Request") -> None:
+        """Tell a request that this is its route."""
+        request.matched = self
+        request.subapp = self.subapp
+        request.url_prefix = self.url_prefix
+
+
+def route_at(app: Microdot, i: int) -> Route:
+    """Return the route at a place of an application's table, which has it from then on."""
+    table = app._table
+    route = table[i + 3]
+    if not isinstance(route, Route):
+        pattern = table[i]
+        table[i + 3] = route = Route(pattern if isinstance(pattern, str) else pattern[0], *table[i + 1 : i + 4])
+    return route
+
+
+def routes(app: Microdot) -> "list[Route]":
+    """Return all routes of an application."""
+    return [route_at(app, i) for i in range(0, len(app._table), 4)]
+
+
+def show(app: Microdot) -> None:
+    """Show the route that was added last to the `route` hooks."""
+    route = route_at(app, len(app._table) - 4)
+    for f in app.hooks["route"]:
+        f(route)
 
 
 def chain(app: Microdot, request: "Request | None", hook: str) -> "list[Any]":
@@ -120,14 +163,11 @@ async def run(app: "Microdot", request: "Request") -> Response:
             found = find(app, request)
     except HTTPException as exc:
         problem = exc
-    route = None
+    route: "Any" = None
     if found is not None:
-        route, args = found
-        request.matched = route
-        request.route = route.handler
+        request.route, route, args = found
         request.url_args = args
-        request.subapp = route.subapp
-        request.url_prefix = route.url_prefix
+        route.lead(request)
     result = None
     for f in chain(app, request, "admit"):
         result = f(request, route)
@@ -144,7 +184,7 @@ async def run(app: "Microdot", request: "Request") -> Response:
             raise problem
         if preflight:
             # A preflight carries no credentials (Fetch 3.2.2), so before hooks would refuse what it asks about.
-            result = route.call(request, **args)  # type: ignore[union-attr]
+            result = route.call(request, **args)
             result = make_response(await result if hasattr(result, "throw") else result)
             for f in chain(app, request, "options"):
                 for name, value in (f(request) or {}).items():
@@ -153,11 +193,11 @@ async def run(app: "Microdot", request: "Request") -> Response:
             import asyncio
 
             try:
-                result = await asyncio.wait_for(_handle(app, request, route), request.timeout)  # type: ignore[arg-type]
+                result = await asyncio.wait_for(_handle(app, request, route), request.timeout)
             except asyncio.TimeoutError:
                 raise HTTPException(503, "Timed out")
         else:
-            result = await _handle(app, request, route)  # type: ignore[arg-type]
+            result = await _handle(app, request, route)
     response = await replace(chain(app, request, "after"), request, make_response(result))
     return await after(app, request, response)
 

@@ -1,7 +1,7 @@
 """Registering hooks, error handlers and sub-applications. A board lets go of this module when it begins to serve."""
 
-from .app import Microdot, Route
-from .pipeline import begin, within
+from .app import Microdot
+from .pipeline import Route, begin, routes
 from .http import const, port
 
 TYPE_CHECKING = const(False)
@@ -72,16 +72,15 @@ def mount(app: Microdot, subapp: Microdot, url_prefix: str = "", local: bool = F
         app.hooks  # those of the sub-application are looked at, also what it gets later
     if subapp._hooked:
         _merge(app, subapp, local)  # first, so that its route hooks see the mounted routes
-    for route in list(subapp.routes):
-        copy = Route(url_prefix + route.pattern, route.handler, route.methods)
+    for route in routes(subapp):
+        copy = Route(url_prefix + route.pattern, route.methods, route.handler, route.call)
         for name in route.__dict__:  # what extensions keep on a route goes with it
             if not hasattr(copy, name):
                 setattr(copy, name, route.__dict__[name])
         copy.url_prefix = url_prefix + route.url_prefix
         copy.subapp = route.subapp or subapp
         copy.local_apps = (subapp,) + route.local_apps if local else route.local_apps
-        copy.call = within(copy)
-        app.add_route(copy)
+        app.add_route(copy.pattern, copy.methods, copy.handler, copy)
 
 
 def _merge(app: Microdot, subapp: Microdot, local: bool) -> None:
@@ -111,6 +110,8 @@ def attribute(app: Microdot, name: str) -> "Any":
     """Find an attribute or method that `Microdot` itself does not have; AttributeError when there is none."""
     if name in ("begin", "end", "finish"):
         return getattr(app, name)  # pipeline.py, which is loaded now, has put it there
+    if name == "routes":
+        return routes(app)
     if name in _METHODS:
         method = _METHODS[name]
         return lambda *args, **kwargs: method(app, *args, **kwargs)
@@ -125,6 +126,7 @@ def attribute(app: Microdot, name: str) -> "Any":
             app.hooks[hook] = []
         app.error_handlers = {}
         app._hooked = True
+        routes(app)
         return getattr(app, name)
     from .compat import attribute as further
 

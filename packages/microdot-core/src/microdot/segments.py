@@ -1,83 +1,96 @@
 """Routes with parameters: their patterns taken apart, and matched segment by segment. Loaded with the first such route."""
 
-from .app import Microdot, Route
-from .http import const
+from .app import Microdot
+from .http import const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 
 
-def parse(route: Route, pattern: str) -> None:
-    """Give a route its literal beginning and the segments behind it.
+def parse(pattern: str) -> "tuple[Any, ...]":
+    """Take a pattern apart.
+
+    Returns:
+        the pattern; how long its literal beginning is; and for each segment behind that its text and None, or the name and
+        the type (`string`, `int`, `path`, a registered one, or `re:` and an expression) of its argument.
 
     Raises:
         ValueError: the pattern is malformed.
     """
-    start = pattern.find("/<") + 1
-    route.literal = pattern[:start]
-    route.segments = segments = []
-    for segment in pattern[start:].split("/"):
+    start = 0
+    text = "/" + pattern.lstrip("/")
+    if text == pattern:
+        start = pattern.find("/<") + 1
+        text = pattern[start:]
+    parsed = [pattern, start]
+    for segment in text.split("/"):
+        kind = None
         if segment[:1] == "<":
             if segment[-1:] != ">":
                 raise ValueError("invalid URL pattern: no '>' at the end of " + segment)
-            kind, mark, name = ("string:" + segment[1:-1]).rpartition(":")
-            segment = (name, kind[7:] or "string")  # type: ignore[assignment]
-        segments.append(segment)
+            kind, mark, segment = segment[1:-1].rpartition(":")
+            kind = kind or "string"
+        parsed += [segment, kind]
+    return tuple(parsed)
 
 
 # Whether `string` and `int` are what they are here; a program may register others.
-plain = True
+plain_types = True
 
 
-def match(route: Route, path: str) -> "dict[str, Any] | None":
-    """Return the arguments that `path` has for a route, None when it does not match."""
-    segments = route.segments
-    if segments is None:
-        return {} if path == route.literal else None
-    start = len(route.literal)
-    if path[:start] != route.literal:
-        return None
-    parts = path[start:].split("/")
-    if len(parts) < len(segments):
+def match(parsed: "tuple[Any, ...]", path: str) -> "dict[str, Any] | None":
+    """Return the arguments that `path` has for a pattern as `parse()` returns it, None when it does not match."""
+    start = parsed[1]
+    if path[:start] != parsed[0][:start]:
         return None
     args: "dict[str, Any]" = {}
-    i = 0
-    for segment in segments:
-        part = parts[i]
-        i += 1
-        if isinstance(segment, str):
-            if segment != part:
+    i = 2
+    parts = path[start:].split("/")
+    for part in parts:
+        if i == len(parsed):
+            return None
+        name = parsed[i]
+        kind = parsed[i + 1]
+        i += 2
+        if kind is None:
+            if name != part:
                 return None
-        elif plain and segment[1] == "string" and part:
-            args[segment[0]] = part
-        elif plain and segment[1] == "int" and len(part) < 16 and (part[1:] if part[:1] == "-" else part).isdigit():
-            args[segment[0]] = int(part)
+        elif plain_types and kind == "string":
+            if not part:
+                return None
+            args[name] = part
+        elif plain_types and kind == "int" and len(part) < 16:
+            if not (part[1:] if part[:1] == "-" else part).encode().isdigit():  # of a str also what int() refuses
+                return None
+            args[name] = int(part)
         else:
             # The rest of the pattern is the business of patterns.py, which knows every type.
             import microdot.patterns
 
-            return microdot.patterns.match_segments(segments, parts)
-    return args if i == len(parts) else None
+            return microdot.patterns.match_segments(parsed, parts)
+    return args if i == len(parsed) else None
 
 
-def find(app: Microdot, path: str, method: str) -> "tuple[Route, dict[str, Any]] | None":
+def find(app: Microdot, path: str, method: str) -> "tuple[Any, Any, dict[str, Any]] | None":
     """Do what `Microdot.find()` says, for applications with such routes too."""
-    found: "tuple[Route, dict[str, Any]] | None" = None
     table = app._table
-    # The path may be that of a route, and every beginning that ends in a slash the literal one of a pattern.
-    end = len(path)
-    while end:
-        route = table.get(path[:end])
-        while route and not (found and found[0].index < route.index):
-            if method in route.methods:
-                args = match(route, path)
-                if args is not None:
-                    found = route, args
-                    break
-            route = route.next
-        end = path.rfind("/", 0, end - 1) + 1
-    return found
+    head = ""
+    for i in range(0, len(table), 4):
+        pattern = table[i]
+        args: "dict[str, Any] | None" = None
+        if pattern == path:
+            args = {}
+        elif isinstance(pattern, tuple):
+            # A slice is a new string, which takes a board long; the next pattern may well begin as far.
+            if len(head) != pattern[1]:
+                head = path[: pattern[1]]
+            if pattern[0].startswith(head):
+                args = match(pattern, path)
+        if args is not None and method in table[i + 1]:
+            return table[i + 2], table[i + 3], args
+    return None
 
 
-Microdot.find = find  # type: ignore[method-assign, assignment]
+if not port.SERVER:
+    Microdot.find = find  # type: ignore[method-assign, assignment]

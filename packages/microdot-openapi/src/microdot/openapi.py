@@ -555,13 +555,14 @@ def _template(route: Route) -> tuple[str, dict[str, str]]:
     """Return the path template of a route, and the types of its parameters by name."""
     names = {}
     parts = []
-    for segment in route.segments or ():
-        if isinstance(segment, str):
-            parts.append(_literal(segment))
+    for segment in ("/" + route.pattern.lstrip("/")).split("/"):
+        if segment[:1] == "<":
+            kind, _, name = segment[1:-1].rpartition(":")
+            names[name] = kind or "string"
+            parts.append("{%s}" % name)
         else:
-            names[segment[0]] = segment[1]
-            parts.append("{%s}" % segment[0])
-    return _literal(route.literal) + "/".join(parts), names
+            parts.append(_literal(segment))
+    return "/".join(parts), names
 
 
 def _literal(text: str) -> str:
