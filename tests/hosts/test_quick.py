@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import microdot
-from microdot import Microdot as Microdot, Response, _quick, body, datastructures, headers
+from microdot import Microdot, Response, _quick, body, compat, datastructures, headers, lazy, registry, replies
 
 NAMES = ("X-A", "x-a", "Content-Type", "content-type", "Cache-Control", "ETag", "Date", "Set-Cookie", "Content-Length", "Connection")
 BAD_NAMES: "tuple[Any, ...]" = ("", "a b", "a:b", "a\n", "é", 3, None)
@@ -108,6 +108,19 @@ def test_responses() -> None:
     slow = Response({"a": 1})
     slow.headers = {}
     assert slow.headers == Response({"a": 1}).headers == {"Content-Type": "application/json; charset=UTF-8"}
+
+
+def test_nothing_is_missing_of_what_boards_look_for() -> None:
+    app = Microdot()
+    for name in (*registry._METHODS, *registry._LISTS, *registry._DECORATORS, *compat._METHODS, *_quick.LATE.split()):
+        assert hasattr(Microdot, name) and hasattr(app, name), name
+    for table in (lazy._DEFAULTS, lazy._METHODS, lazy._ATTRIBUTES):
+        for name in table:
+            assert hasattr(microdot.Request, name), name
+    for name in replies.METHODS:
+        assert hasattr(Response, name), name
+    for cls in (Microdot, microdot.Request, Response):
+        assert "__getattr__" not in vars(cls)
 
 
 def test_it_is_in_place() -> None:

@@ -85,11 +85,18 @@ class _Request(Request):
     sock = Made(lambda request: (request.connection.receive_event, request.connection.send_event))
 
 
-@lru_cache(maxsize=256)
-def _spelling(name: bytes) -> "tuple[str, str]":
-    """Return the name of a header in lower case and as it is usually written: clients send the same few again and again."""
-    text = name.decode("latin-1")
-    return text.lower(), text.title()
+class _Spellings(dict[bytes, "tuple[str, str]"]):
+    """Names of headers in lower case and as they are usually written: clients send the same few again and again."""
+
+    def __missing__(self, name: bytes) -> "tuple[str, str]":
+        if len(self) > 255:
+            self.clear()
+        text = name.decode("latin-1")
+        self[name] = both = text.lower(), text.title()
+        return both
+
+
+_spellings = _Spellings()
 
 
 def _headers(scope: "Scope") -> NoCaseDict:
@@ -98,8 +105,12 @@ def _headers(scope: "Scope") -> NoCaseDict:
     keymap = headers.keymap
     fields: "dict[str, str]" = {}
     for raw_name, raw_value in scope.get("headers") or ():
-        lower, name = _spelling(raw_name)
-        value = decode(raw_value.strip(b" \t"))  # RFC 9110 5.5; one of uvicorn's parsers leaves it
+        lower, name = _spellings[raw_name]
+        raw_value = raw_value.strip(b" \t")  # RFC 9110 5.5; one of uvicorn's parsers leaves it
+        try:
+            value = raw_value.decode()
+        except ValueError:
+            value = decode(raw_value)
         if lower in keymap:
             value = fields[name] + ("; " if name == "Cookie" else ", ") + value
         keymap[lower] = name
@@ -370,18 +381,19 @@ def _lines(name: str, value: Any) -> "list[tuple[bytes, bytes]]":
     return lines
 
 
-def _plain_start(response: Response) -> "dict[str, Any] | None":
-    """Make the first message of the most usual responses: bytes, and no headers but the type; None for others.
-
-    The dictionary of headers of such a response was never made, and to make it would cost more than all of this.
-    """
+def _whole_start(response: Response, scope: "Scope") -> "dict[str, Any] | None":
+    """Make the first message of the most usual responses, whose body is bytes and is sent; None for others."""
     body = response.body
     status = response.status_code
     if type(body) is not bytes or response.is_head or status < 200 or status == 204 or status == 304:
         return None
     kind = plain_type(response)
     if kind is None:
-        return None
+        try:
+            return _start(response, scope)[0]
+        except Exception:  # `_respond()` says so, and answers 500
+            return None
+    # The dictionary of headers of such a response was never made, and to make it would cost more than all of this.
     return {
         "type": "http.response.start",
         "status": status,
@@ -499,7 +511,7 @@ class Microdot(Hosted):
             elif response is not Response.already_handled:
                 if body is not None and version[:1] != "1" and not body.ended and isinstance(response.body, bytes):
                     await body.skip()
-                start = _plain_start(response)
+                start = _whole_start(response, scope)
                 if start is None:
                     await _respond(connection, response)
                 else:

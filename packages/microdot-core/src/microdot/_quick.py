@@ -14,8 +14,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from . import body, datastructures, headers, lazy, outgoing
+from . import body, datastructures, headers, lazy, methods, outgoing
 from ._cpython import REASONS
+from .app import Microdot
 from .headers import Headers, NoCaseDict, check_value, decode, set_headers
 from .http import Request, Response, is_token
 
@@ -208,11 +209,18 @@ async def load(request: Request) -> None:
         await _load(request)
 
 
-@lru_cache(maxsize=256)
-def _spelling(name: bytes) -> "tuple[str, str]":
-    """Return the name of a field in lower case and as it is."""
-    text = name.decode()
-    return text.lower(), text
+class _Spellings(dict[bytes, "tuple[str, str]"]):
+    """Names of fields in lower case and as they are: clients send the same few again and again."""
+
+    def __missing__(self, name: bytes) -> "tuple[str, str]":
+        if len(self) > 255:
+            self.clear()
+        text = name.decode()
+        self[name] = both = text.lower(), text
+        return both
+
+
+_spellings = _Spellings()
 
 
 @lru_cache(maxsize=128)
@@ -224,7 +232,7 @@ def _fields(lines: bytes) -> "tuple[dict[str, str], dict[str, str]]":
         raw, colon, data = line.partition(b":")
         if not raw or not colon:
             continue
-        lower, name = _spelling(raw)
+        lower, name = _spellings[raw]
         value = decode(data.strip(b" \t\r"))
         if lower in keymap:
             name = keymap[lower]
@@ -283,15 +291,52 @@ def _headers(request: Request) -> Any:
     return parse_headers(lines) if type(lines) is bytes else lines
 
 
+def _values(data: "str | bytes") -> datastructures.MultiDict:
+    try:
+        return parse_urlencoded(data)
+    except ValueError:
+        return lazy._values(data)  # which refuses it
+
+
+def _form(request: Request) -> "datastructures.MultiDict | None":
+    return _values(request.body) if request.media_type() == "application/x-www-form-urlencoded" else None
+
+
+class Late:
+    """An attribute of an application that is looked for when it is asked for: see `Microdot.__getattr__()`."""
+
+    def __init__(self, name: str) -> None:
+        self._key = name
+
+    def __get__(self, app: "Microdot | None", cls: Any = None) -> Any:
+        return self if app is None else methods.attribute(app, self._key)
+
+
+_ATTRIBUTES: "dict[str, Callable[[Request], Any]]" = {
+    "headers": _headers,
+    "json": body.parse,
+    "args": lambda request: _values(request.query_string or ""),
+    "form": _form,
+}
+# Those that `_cpython.tune()` has not made methods of the class.
+LATE = (
+    "hooks error_handlers before_request_handlers after_request_handlers after_error_request_handlers routes url_map ssl "
+    "find_route get_request_handlers handle_request error_response default_options_handler options_handler"
+)
+
+
 def declare() -> None:
-    """Give `Request` and `Response` as attributes of the class what a board finds by `__getattr__()`.
+    """Give classes as attributes of their own what a board finds by `__getattr__()`.
 
     CPython is slow with every attribute of a class that has that function, and quick with those of others.
     """
+    for name in LATE.split():
+        setattr(Microdot, name, Late(name))
+    del Microdot.__getattr__
     for names in (lazy._DEFAULTS, lazy._METHODS):
         for name in names:
             setattr(Request, name, names[name])
-    for name, make in dict(lazy._ATTRIBUTES, headers=_headers, json=body.parse).items():
+    for name, make in {**lazy._ATTRIBUTES, **_ATTRIBUTES}.items():
         made = Made(make)
         made.__set_name__(Request, name)
         setattr(Request, name, made)
