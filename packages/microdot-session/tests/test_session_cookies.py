@@ -1,10 +1,12 @@
-"""The cookies that sessions are sent in: what `Response.set_cookie()` refuses (RFC 6265bis).
+"""The cookies that sessions are sent in: what `Response.set_cookie()` refuses (RFC 6265bis), and what goes out with an error.
 
 Portable: CPython and MicroPython.
 """
 
-from microdot import Microdot, Response
+from microdot import Microdot, Response, abort
+from microdot.replies import send_cookie
 from microdot.session import Session
+from microdot.test_client import TestClient
 from support.checks import raised
 
 TYPE_CHECKING = False
@@ -76,10 +78,38 @@ async def test_cookies_of_the_session_s_kind() -> None:
         session_ext.set_cookie(request, "old", "", same_site="Lax")
         return ""
 
-    from microdot.test_client import TestClient
-
     lines = (await TestClient(app).get("/")).headers["Set-Cookie"]
     assert sorted(lines) == [
         "__Host-theme=dark; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Strict",
         "old=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; Secure; HttpOnly; SameSite=Lax",
     ], lines
+
+
+async def test_cookies_go_out_whatever_the_request_ends_in() -> None:
+    app = Microdot()  # without a session or a hook
+
+    @app.get("/<path:ending>")
+    async def index(request: "Any", ending: str) -> "Any":
+        send_cookie(request, "a", "1", path="/")
+        send_cookie(request, "b", "2")
+        send_cookie(request, "a", "3", path="/x")
+        if ending == "refused":
+            send_cookie(request, "a", "4;5")
+        if ending == "forgotten":
+            send_cookie(request, "a", "", path="/x")
+        if ending == "abort":
+            abort(403)
+        return "", {"Set-Cookie": ["c=own"] if ending == "list" else "c=own"}
+
+    for ending, status, expected in (
+        ("text", 200, ["a=3; Path=/x", "b=2", "c=own"]),
+        ("list", 200, ["a=3; Path=/x", "b=2", "c=own"]),
+        ("abort", 403, ["a=3; Path=/x", "b=2"]),
+        # What is refused is sent by no other value either, and the rest is.
+        ("refused", 500, ["b=2"]),
+        ("forgotten", 200, ["a=; Path=/x; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0", "b=2", "c=own"]),
+    ):
+        response = await TestClient(app).get("/" + ending)
+        assert response.status_code == status, ending
+        assert sorted(response.headers["Set-Cookie"]) == expected, (ending, response.headers["Set-Cookie"])
+    assert "; Secure" in (await TestClient(app, scheme="https").get("/abort")).headers["Set-Cookie"][0]

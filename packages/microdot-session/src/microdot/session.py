@@ -57,6 +57,7 @@ def _parsed(data: bytes) -> "Any":
 
 def now() -> int:
     """Return the seconds since 1970, which tokens count in (RFC 7519 2); the clocks of many boards begin in 2000."""
+    # 1970 // 2000 is 0, 2000 // 2000 is 1.
     return int(time.time()) + time.localtime(0)[0] // 2000 * 946684800
 
 
@@ -76,6 +77,7 @@ class SessionDict(dict):  # type: ignore[type-arg]  # what it holds is JSON; boa
 
         Raises:
             TypeError: there is something in it that is not JSON.
+            ValueError: the cookie is longer than the 4096 bytes that browsers keep; nothing is sent.
         """
         self.request.app._session.update(self.request, self)
 
@@ -86,8 +88,6 @@ class SessionDict(dict):  # type: ignore[type-arg]  # what it holds is JSON; boa
 
 class Session:
     """Sessions of an application: `Session(app, secret_key=…)`, or `app.install(Session(secret_key=…))`.
-
-    A session that makes the cookie longer than 4096 bytes is answered 500: browsers would drop it without a word.
 
     Args:
         app: the application; one object may be set up on several.
