@@ -27,6 +27,7 @@ import re
 import ssl
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
@@ -145,9 +146,7 @@ class _Exchange:
 
     def begin(self, main: "Coroutine[Any, Any, None]") -> None:
         """Start the task, with the context variables of this thread."""
-        context = contextvars.copy_context()
-        context.run(_exchange.set, self)
-        self._loop.call_soon_threadsafe(self._begin, main, context=context)
+        self._loop.call_soon_threadsafe(self._begin, main)  # in a copy of the context
 
     def next(self) -> Any:
         """Work until the task sends something; return that, None when it has ended.
@@ -201,6 +200,7 @@ class _Exchange:
     # The loop's thread
 
     def _begin(self, main: "Coroutine[Any, Any, None]") -> None:
+        _exchange.set(self)
         self._task = self._loop.create_task(main)
         self._task.add_done_callback(self._end)
 
@@ -232,6 +232,13 @@ class _Exchange:
         self.waiting = False
         self.items.put(item)
         await self._resumed
+
+    def finish(self, item: "tuple[Any, ...]") -> None:
+        """Give the server something after which nothing follows: it waits no more, not even for the end of the task."""
+        self.last = True
+        if self._task is not None:
+            self._task.remove_done_callback(self._end)
+        self.items.put(item)
 
     async def send_last(self, item: "tuple[Any, ...]") -> None:
         """Give the server something, and wait until it has closed the response."""
@@ -273,10 +280,11 @@ class _Body:
 
 
 class _Request(Request):
-    """A request that has its environ, and the streams of its socket when they are asked for."""
+    """A request that has its environ; headers, and the streams of its socket, are made when they are asked for."""
 
     environ: "Environ"
 
+    headers = Made(lambda request: _headers(request.environ))
     sock = Made(lambda request: request.connection.sock())
 
 
@@ -396,21 +404,35 @@ def _client(environ: "Environ") -> "tuple[str, int]":
     return environ.get("REMOTE_ADDR") or "", int(port)
 
 
+class _Spellings(dict[str, "tuple[str, str] | None"]):
+    """What the keys of an environ stand for: a header in lower case and as it is usually written, or none (None)."""
+
+    def __missing__(self, key: str) -> "tuple[str, str] | None":
+        if len(self) > 255:
+            self.clear()
+        name = key[5:] if key.startswith("HTTP_") else ""
+        if name in ("", "CONTENT_TYPE", "CONTENT_LENGTH"):  # these two have no prefix (PEP 3333, "environ Variables")
+            name = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else ""
+        name = name.replace("_", "-")
+        self[key] = both = (name.lower(), name.title()) if name else None
+        return both
+
+
+_spellings = _Spellings()
+
+
 def _headers(environ: "Environ") -> NoCaseDict:
     headers = NoCaseDict()
+    keymap = headers.keymap
+    fields: "dict[str, str]" = {}
     for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            name = key[5:]
-            if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-                continue
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            name = key
-            if not value:
-                continue
-        else:
+        both = _spellings[key]
+        if both is None or not value and key[:5] != "HTTP_":
             continue
+        keymap[both[0]] = both[1]
         # PEP 3333, "Unicode Issues": each character is a byte.
-        headers[name.replace("_", "-").title()] = decode(value.encode("latin-1").strip(b" \t"))
+        fields[both[1]] = value.strip(" \t") if value.isascii() else decode(value.encode("latin-1").strip(b" \t"))
+    dict.update(headers, fields)  # the names have their spelling: nothing else is to be looked up
     return headers
 
 
@@ -423,13 +445,17 @@ def _target(environ: "Environ") -> str:
     Raises:
         ValueError: the query is no text.
     """
-    path: bytes = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
-    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
-    target = raw.partition("?")[0].encode("latin-1")
+    plain: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
+    text = str(environ.get("QUERY_STRING") or "")
+    if raw == plain and raw[:1] == "/" and "%" not in raw and raw.isascii() and text.isascii():
+        return f"{raw}?{text}" if text else raw
+    path = plain.encode("latin-1")
+    target = raw.encode("latin-1")
     # Middleware may have changed the path; then the raw one is not ours. Apache can be told to leave slashes encoded.
     if target[:1] != b"/" or unquote_to_bytes(target) != path != unquote_to_bytes(_SLASH.sub(b"%25\\1", target)):
         target = quote(path, safe=_PATH_CHARACTERS).encode() or b"/"
-    query = str(environ.get("QUERY_STRING") or "").encode("latin-1")
+    query = text.encode("latin-1")
     return (target + b"?" + query if query else target).decode()
 
 
@@ -469,6 +495,14 @@ def _native(value: Any) -> str:
     return text.encode().decode("latin-1")
 
 
+@lru_cache(maxsize=64)
+def _status(code: int) -> str:
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return f"{code} N/A"
+
+
 def _head(response: Response) -> "tuple[str, list[tuple[str, str]], int | None]":
     """Return status line, header list and the length of the body that follows, None when unknown.
 
@@ -476,13 +510,7 @@ def _head(response: Response) -> "tuple[str, list[tuple[str, str]], int | None]"
         ValueError, TypeError: there is no way to send this.
     """
     code = response.status_code
-    reason = response.reason
-    if reason is None:
-        try:
-            reason = HTTPStatus(code).phrase
-        except ValueError:
-            reason = "N/A"
-    status = _native(f"{code} {reason}")
+    status = _status(code) if response.reason is None else _native(f"{code} {response.reason}")
     kind = plain_type(response) if type(response.body) is bytes and code >= 200 and code not in (204, 304) else None
     if kind is not None:  # without headers of its own: none are made
         size = len(response.body)
@@ -602,14 +630,9 @@ class Microdot(Hosted):
             if not environ.get("wsgi.input_terminated"):
                 raise HTTPException(411, "Length required")
             body = connection
-        request = _Request(
-            self,
-            _client(environ),
-            environ["REQUEST_METHOD"],
-            target,
-            environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
-            _headers(environ),
-        )
+        # What is left out is made when it is asked for: the headers, and the address by `connection.info()`.
+        version = environ.get("SERVER_PROTOCOL", "HTTP/1.1")
+        request = _Request(self, None, environ["REQUEST_METHOD"], target, version, None)
         if body is not None:
             request.pending = body
         request.scheme = environ.get("wsgi.url_scheme", "http")
@@ -650,8 +673,7 @@ class Microdot(Hosted):
             if "hooks" in self.__dict__:
                 await exchange.send_last((status, fields, body))  # `done` hooks run when it is out
             else:
-                exchange.last = True
-                exchange.items.put((status, fields, body))
+                exchange.finish((status, fields, body))
             response.bytes_sent = len(body)
         finally:
             if chunks is not None:
