@@ -290,8 +290,9 @@ def main() -> int:
     package = read_package(parser.parse_args().package.resolve())
     texts = package.published()
     for image in package.linked:
-        for name in (image, *package.linked[image]):
-            print(f"# {name}\n{texts[f'microdot/{name}']}")
+        for path in {f"microdot/{name}": None for name in (image, *package.linked[image])}:
+            if path in texts:
+                print(f"# {path}\n{texts[path]}")
     return 0
 
 
