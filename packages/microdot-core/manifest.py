@@ -12,6 +12,7 @@ package(
         "_board.py",
         "_micropython.py",
         "app.py",
+        "bodies.py",
         "body.py",
         "channel.py",
         "compat.py",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .app import Microdot
     from .http import Request, Response
-    from .outgoing import BodyIterator
+    from .bodies import BodyIterator
     from .server import Connection, Server
 
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """What CPython does a quicker way than boards: attributes of requests, header fields, bodies, query strings and forms.
 
 A board saves bytes; a server sees the same names and the same heads again and again, and has memory to keep what it made of
-them. Each function does what its namesake in `headers.py`, `body.py`, `outgoing.py` or `datastructures.py` says, and leaves
+them. Each function does what its namesake in `headers.py`, `body.py`, `bodies.py` or `datastructures.py` says, and leaves
 what is out of the ordinary to that one, whose place it takes: `_cpython.tune()` loads this module with the application. A test compares the two.
 """
 
@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from . import body, datastructures, headers, lazy, methods, outgoing
+from . import bodies, body, datastructures, headers, lazy, methods
 from ._cpython import REASONS
 from .app import Microdot
 from .headers import Headers, NoCaseDict, check_value, decode, set_headers
@@ -30,7 +30,7 @@ _make_response = Response.__init__
 _make_headers = Headers.__init__
 _set_item = Headers.__setitem__
 _head = headers.head
-_stream = outgoing._stream
+_send = bodies.send
 _load = body.load
 _media_type = body.media_type
 _parse_headers = headers.parse_headers
@@ -148,15 +148,15 @@ def head(response: Response, version: int, extra: str) -> bytes:
 
 
 async def stream(
-    connection: "Connection", response: Response, chunks: outgoing.BodyIterator, head: bytes, length: "int | None"
+    connection: "Connection", response: Response, chunks: bodies.BodyIterator, head: bytes, length: "int | None"
 ) -> None:
-    """Do what `outgoing._stream()` says: chunks of iterators take fewer steps here."""
+    """Do what `bodies.send()` says: chunks of iterators take fewer steps here."""
     body = chunks._body
     plain = chunks._next == chunks._step
     if length is not None or not (plain or chunks._next is None) or b"Transfer-Encoding: chunked\r\n" not in head:
-        await _stream(connection, response, chunks, head, length)
+        await _send(connection, response, chunks, head, length)
         return
-    connection.watch = outgoing.watch(connection)
+    connection.watch = bodies.watch(connection)
     write = connection.write_soon
     sent = 0
     try:
@@ -375,7 +375,7 @@ Headers.__setitem__ = set_item  # type: ignore[method-assign]
 headers.head = head
 headers.parse_headers = parse_headers
 Response.headers = property(get_headers, Response.headers.fset)  # type: ignore[assignment,attr-defined]
-outgoing._stream = stream
+bodies.send = stream
 body.load = load
 body.media_type = media_type
 datastructures.parse_urlencoded = parse_urlencoded

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._quick import Made as Made
 from .app import Microdot
 from .http import Response, port as _port
-from .outgoing import BodyIterator, file_length
+from .bodies import BodyIterator, file_length
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

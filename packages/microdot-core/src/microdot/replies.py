@@ -135,7 +135,7 @@ def complete(response: Response) -> None:
 
 def body_iter(response: Response) -> "Any":
     """Do what `Response.body_iter()` says."""
-    from .outgoing import BodyIterator
+    from .bodies import BodyIterator
 
     body = response.body
     return body if hasattr(body, "__anext__") else BodyIterator(body, response.send_file_buffer_size)

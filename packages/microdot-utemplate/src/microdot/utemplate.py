@@ -124,7 +124,7 @@ class Template:
 
     def generate_async(self, *args: "Any", **kwargs: "Any") -> "AsyncIterator[str]":
         """Return an async iterator of the text in pieces. The call is not awaited."""
-        from .outgoing import BodyIterator
+        from .bodies import BodyIterator
 
         return BodyIterator(self.template(*args, **kwargs), 0)  # type: ignore[return-value]
 
