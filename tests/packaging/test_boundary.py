@@ -41,8 +41,8 @@ SUBCLASSES = {
     ("microdot-asgi", "Hosted"): {"__init__", "prepare"},
     ("microdot-wsgi", "Hosted"): {"__init__", "prepare"},
     # Requests with attributes that only this host has, made when they are asked for.
-    ("microdot-asgi", "Request"): {"__getattr__", "headers", "sock"},
-    ("microdot-wsgi", "Request"): {"__getattr__", "sock"},
+    ("microdot-asgi", "Request"): {"headers", "sock"},
+    ("microdot-wsgi", "Request"): {"headers", "sock"},
 }
 """(package, class of the core) → what its subclass may define again."""
 
