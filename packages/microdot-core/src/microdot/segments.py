@@ -18,12 +18,12 @@ def parse(pattern: str) -> "tuple[Any, ...]":
     Raises:
         ValueError: the pattern is malformed.
     """
-    start = 0
-    text = "/" + pattern.lstrip("/")
-    if text == pattern:
-        start = pattern.find("/<") + 1
-        text = pattern[start:]
-    parsed = [pattern, start]
+    start = pattern.find("/<") + 1
+    text = pattern[start:]
+    if not pattern.startswith("/") or pattern.startswith("//"):
+        start = 0
+        text = "/" + pattern.lstrip("/")
+    parsed: "tuple[Any, ...]" = pattern, start
     for segment in text.split("/"):
         kind = None
         if segment[:1] == "<":
@@ -31,8 +31,8 @@ def parse(pattern: str) -> "tuple[Any, ...]":
                 raise ValueError("invalid URL pattern: no '>' at the end of " + segment)
             kind, mark, segment = segment[1:-1].rpartition(":")
             kind = kind or "string"
-        parsed += [segment, kind]
-    return tuple(parsed)
+        parsed += segment, kind
+    return parsed
 
 
 # Whether `string` and `int` are what they are here; a program may register others.
