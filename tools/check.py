@@ -175,8 +175,13 @@ def steps() -> list[Step]:
         Step("packaging", "wheels, mip, manifests, the demo", lambda: [_pytest("tests/packaging")], after=("build",)),
         Step(
             "board",
-            "the portable tests on MicroPython, 64-bit and 32-bit",
-            lambda: [_python("tools/upy.py", "--bits", "64"), _python("tools/upy.py", "--bits", "32")],
+            "the portable tests on MicroPython: of the sources, 64-bit, and of what boards get, 32-bit",
+            lambda: [
+                # Who copies the sources to a board has other code than the published: its `__debug__` is True.
+                _python("tools/tree.py", "--copy", "--out", "build/sources"),
+                _python("tools/upy.py", "--bits", "64", "--tree", "build/sources"),
+                _python("tools/upy.py", "--bits", "32"),
+            ],
             after=("build",),
         ),
     ]

@@ -66,8 +66,9 @@ async def test_two_thousand_requests() -> None:
         await asyncio.sleep(0.1)  # the last `done` hooks run when the last byte is out
         gc.collect()
         after = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
-        # Lines of the log differ by some bytes; nothing else may have grown.
-        assert after - before < 200, after - before
+        # Lines of the log differ by some bytes, and the collector keeps what something on the stack looks like the address of.
+        # One block more for every request would be 30 KB.
+        assert after - before < 1000, after - before
         assert metrics.count[:6] == [0, 0, REQUESTS - warm // 2, 0, warm // 2 + 100, 0]
         assert sum(metrics.count[6:14]) == REQUESTS + 100
         sent = (REQUESTS - warm // 2) * len("hello") + warm // 2 * len("Not found") + 100 * len("Too many requests")
