@@ -6,14 +6,21 @@ take some first: `await flush()`; `expires`, the tick at which `fill()` raises a
 `expire(exc)` for now; `task`, which runs the handler; `watch`, a function that is called at every tick, four times a second.
 """
 
-from .http import const
+from asyncio import create_task
+
+from .http import const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
     from .http import Request
     from .server import Connection
+
+
+# MicroPython awaits whatever can be iterated over: this asks the loop once to go on with others.
+_once = (None,) if hasattr(port, "unregister") else None
 
 
 def field(request: "Request", name: str) -> str:
@@ -44,35 +51,50 @@ def field(request: "Request", name: str) -> str:
 
 
 def look(connection: "Connection") -> None:
-    """While nobody waits for bytes: move those that have come into the buffer, and notice that the peer has gone."""
-    # CPython's loop tells by itself; a board's sockets are asked.
-    if hasattr(connection, "take_in") and not connection.eof and len(connection.buffer) < 512:
+    """Move bytes that have come into the buffer, up to a few; notice that the peer has gone."""
+    # CPython's loop and other hosts tell by themselves; a board's sockets are asked.
+    if hasattr(connection, "take_in") and len(connection.buffer) < 512:
         connection.take_in()
+
+
+def arrival(connection: "Any") -> "Any":
+    """Return what to await for more bytes: as `fill()`, False at the end, but `look()` has to move them into the buffer.
+
+    With MicroPython an idle client then does not hold the coroutine of `fill()`.
+    """
+    if _once and hasattr(connection, "take_in") and not connection.eof:
+        waiting = iter(_once)  # while there is no heap for it nothing is begun
+        next(connection.fill())  # it has asked the loop to wake this task; the rest of it is not needed
+        return waiting
+    return connection.fill()
 
 
 def switch(connection: "Connection", headers: "dict[str, str]") -> bool:
     """Switch protocols (RFC 9110 7.8): send a 101; returns what `write()` does."""
-    text = "HTTP/1.1 101 Switching Protocols\r\n"
+    data = b"\r\n"
     for name in headers:
-        text += "%s: %s\r\n" % (name, headers[name])
+        data = b"%s: %s\r\n%s" % (name.encode(), headers[name].encode(), data)
     connection.upgraded = connection.begun = True
-    return connection.write((text + "\r\n").encode())
+    return connection.write(b"HTTP/1.1 101 Switching Protocols\r\n" + data)
 
 
 def leave(request: "Request", work: "Any") -> bool:
-    """Have a coroutine go on with a connection after `switch()` when the request is over: a board then holds less for it.
+    """On a board: have a coroutine go on with a connection after `switch()` when the request is over, and hold less for it.
 
     For a caller who knows that the route is its own: a decorator of the program's around it waits for the end, too.
 
     Args:
-        request: the request; `request.connection` is a native one.
-        work: the coroutine; it is not begun yet.
+        request: the request.
+        work: the coroutine; it is not begun yet. It runs in a task of its own, which it gives to `connection.task`, and
+            closes the connection when it has ended.
 
     Returns:
         False when hooks, error handlers or a deadline look at the end of the request: then await `work` in the handler.
     """
     app = request.app
-    if request._extras or request.connection.left:  # what is left of a body is the business of the request's end
+    connection = request.connection
+    # What is left of a body is the business of the request's end.
+    if not hasattr(connection, "then") or connection.left or request._extras:
         return False
     if app._hooked:
         if request.timeout or app.error_handlers or request.matched and request.matched.local_apps:
@@ -80,5 +102,15 @@ def leave(request: "Request", work: "Any") -> bool:
         for hook in ("after", "error", "done"):
             if app.hooks[hook]:
                 return False
-    request.connection.then = work
+    connection.then = _hand_over(connection, work) if _once else work
     return True
+
+
+def _hand_over(connection: "Connection", work: "Any") -> "Generator[None, None, None]":
+    connection.then = None
+    create_task(work)
+    # For ever: nobody wakes the task that waits here, so it is garbage with all that it holds.
+    yield
+
+
+port.collect()  # loading this and who asked for it left garbage: what they make now finds places without holes between

@@ -3,6 +3,7 @@
 `websocket.py` loads it when one does.
 """
 
+import sys
 from asyncio import CancelledError, current_task, sleep
 
 from .http import HTTPException, Response, const
@@ -24,7 +25,7 @@ _PONG = const(10)
 _LINGER = const(5)  # quarters of a second in which the peer may answer our Close
 
 
-def choose(ws: WebSocket, headers: "dict[str, str]") -> None:
+def _choose(ws: WebSocket, headers: "dict[str, str]") -> None:
     """Agree on a subprotocol (4.2.2)."""
     offered = field(ws.request, "Sec-WebSocket-Protocol").replace(",", " ").split()
     for name in ws.protocols:
@@ -53,7 +54,7 @@ async def close(ws: WebSocket, code: int = 1000, reason: str = "") -> None:
         pass
 
 
-def read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
+def _read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
     """Return the code of a Close frame, and keep its reason.
 
     Raises:
@@ -62,13 +63,13 @@ def read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
     code = payload[0] << 8 | payload[1] if len(payload) > 1 else 0
     if not _is_code(code):
         raise ws._end(1002)
-    if check_utf8(ws, payload[2:], None):
+    if ws._check(payload[2:], None):
         raise ws._end(1007)
     ws.close_reason = str(payload[2:], "utf-8")
     return code
 
 
-async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
+async def _finish(ws: WebSocket, problem: "BaseException | None") -> None:
     """Close when a handler has ended, and wait a moment for the peer's Close (7.1.1), so that nothing is lost.
 
     Args:
@@ -96,11 +97,11 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
             link.watch = None
             link.expires = link.server.tick + _LINGER
             while not ws._over:
-                step = next(ws._steps, ws)
-                if step is ws:  # it has raised
+                try:
+                    while ws._read() is not None:
+                        pass
+                except StopIteration:
                     link.buffer = b""
-                elif step is not None:
-                    continue
                 ws._over = not await link.fill()
     except (OSError, HTTPException):  # it has come, or the time is over
         pass
@@ -112,7 +113,7 @@ async def finish(ws: WebSocket, problem: "BaseException | None") -> None:
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
-def check_utf8(ws: WebSocket, data: "bytes | bytearray", state: "Any") -> "Any":
+def _check(ws: WebSocket, data: "bytes | bytearray", state: "Any") -> "Any":
     """Check a piece of a text; decode() of boards takes overlong forms, surrogates and more than U+10FFFF.
 
     Args:
@@ -147,7 +148,7 @@ def check_utf8(ws: WebSocket, data: "bytes | bytearray", state: "Any") -> "Any":
 # Pieces and fragments -------------------------------------------------------------------------------------------------
 
 
-async def first_byte(ws: WebSocket, data: "Any", opcode: "int | None", more: bool) -> int:
+async def _first(ws: WebSocket, data: "Any", opcode: "int | None", more: bool) -> int:
     """Return the first byte of a frame that is a fragment, or of a kind that was asked for.
 
     Fragments of one message follow each other: other messages wait until it has ended.
@@ -261,7 +262,7 @@ class Messages:
                     await self.channel.send(data)
 
 
-async def carry(ws: WebSocket, headers: "dict[str, str]") -> None:
+async def _carry(ws: WebSocket, headers: "dict[str, str]") -> None:
     """Shake hands on a host that is not the native server."""
     carrier(ws, await ws.request.upgrade(headers))
 
@@ -284,7 +285,7 @@ async def websocket_upgrade(request: "Request", **settings: "Any") -> WebSocket:
     ws = await WebSocket(request, **settings).handshake()
 
     async def after(request: "Request", response: Response) -> Response:
-        await finish(ws, None)
+        await ws._finish(None)
         return Response.already_handled
 
     request.after_request(after)
@@ -303,7 +304,7 @@ def websocket_wrapper(
 
     async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> Response:
         ws = await upgrade_function(request)
-        await serve(ws, f, args, kwargs)
+        await serve(ws, f(request, ws, *args, **kwargs))
         return Response.already_handled
 
     return wrapper
@@ -314,10 +315,8 @@ try:
 except ImportError:  # CircuitPython and CPython
     from traceback import print_exception
 carrier: "Any" = Messages
-try:
-    import microdot._websocket_hosts  # never on boards; puts `carrier()` and `check_utf8()` of its own in these places
-except ImportError:
-    pass
+if sys.implementation.name not in ("micropython", "circuitpython"):
+    import microdot._websocket_hosts  # which puts `carrier()` and `_check()` of its own in these places
 
 # Last, and the way here last of all: a board whose heap is full in between comes again.
 WebSocket.opcode = 0
@@ -327,4 +326,10 @@ WebSocket.close = close  # type: ignore[method-assign,assignment]
 WebSocket.readinto = readinto  # type: ignore[method-assign,assignment]
 WebSocket._process_websocket_frame = process_frame  # type: ignore[method-assign,assignment]
 WebSocket._rest = None
+WebSocket._choose = _choose  # type: ignore[method-assign,assignment]
+WebSocket._carry = _carry  # type: ignore[method-assign,assignment]
+WebSocket._read_close = _read_close  # type: ignore[method-assign,assignment]
+WebSocket._check = _check  # type: ignore[method-assign,assignment]
+WebSocket._first = _first  # type: ignore[method-assign,assignment]
+WebSocket._finish = _finish  # type: ignore[method-assign,assignment]
 del WebSocket.__getattr__

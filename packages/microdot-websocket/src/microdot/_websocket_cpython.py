@@ -5,7 +5,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from .websocket import WebSocket
 
@@ -50,7 +50,6 @@ def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
         mask: the mask.
         at: where in the payload it begins.
     """
-    n = len(data)
     at &= 3
     return _mask(data, mask[at:] + mask[:at] if at else mask)
 
@@ -83,15 +82,18 @@ def check_utf8(ws: Any, data: "bytes | bytearray", rest: "bytes | None") -> "byt
     return bytes(data[used:]) or None
 
 
-def _quick(ws: "WebSocket", steps: "Generator[Any, None, None]") -> "Generator[Any, None, None]":
-    """Do what `WebSocket._frames()` does: by itself with a whole message in one frame that is there, by `steps` otherwise."""
-    link = ws._link
-    while True:
+def quick(read: "Callable[[WebSocket], Any]") -> "Callable[[WebSocket], Any]":
+    """Return what does what `WebSocket._read()` does: by itself with a whole message in one frame that is there, else by `read`."""
+
+    def _read(ws: "WebSocket") -> Any:
+        if ws._steps:
+            return read(ws)
+        link = ws._link
         data = link.buffer
         size = len(data)
-        if size < 2 or ws._full:
-            yield None
-            continue
+        if size < 2:
+            return None
+        first = data[0]
         length = data[1] - 128
         start = 6
         if length == 126 and size > 4:
@@ -100,30 +102,28 @@ def _quick(ws: "WebSocket", steps: "Generator[Any, None, None]") -> "Generator[A
         end = start + length
         limit = ws.request.max_body_length if ws.max_message_length < 0 else ws.max_message_length
         if (
-            (data[0] == 0x81 or data[0] == 0x82)
-            and 0 < length
-            and length != 127
-            and end <= size
-            and not 0 < limit < length
-            and not ws._pieces
-            and ws._busy  # messages are for those who receive
+            first != 0x81
+            and first != 0x82
+            or not 0 < length != 127
+            or end > size
+            or 0 < limit < length
+            or ws._full
+            or ws._pieces
+            or not ws._busy  # messages are for those who receive
         ):
-            ws._quiet = 0
-            link.buffer = data[end:] if end < size else b""
-            payload: Any = unmask(data[start:end], data[start - 4 : start], 0)
-            if data[0] == 0x81:
-                try:
-                    payload = payload.decode()
-                except ValueError:
-                    raise ws._end(1007) from None
-            yield payload
-            continue
-        while True:
-            step = next(steps)
-            yield step
-            # An empty one ends a message in pieces.
-            if step is not None and step is not False and not (ws._pieces and step):
-                break
+            return read(ws)
+        ws._quiet = 0
+        link.buffer = data[end:] if end < size else b""
+        payload: Any = unmask(data[start:end], data[start - 4 : start], 0)
+        if first == 0x81:
+            try:
+                return payload.decode()
+            except ValueError:
+                ws._steps = iter(())  # 7.1.7: the connection failed
+                raise ws._end(1007) from None
+        return payload
+
+    return _read
 
 
 def tune(module: "dict[str, Any]") -> None:
@@ -132,7 +132,6 @@ def tune(module: "dict[str, Any]") -> None:
     Args:
         module: its names.
     """
-    frames = module["WebSocket"]._frames
     decorate = module["with_websocket"]
 
     @wraps(decorate)
@@ -140,9 +139,9 @@ def tune(module: "dict[str, Any]") -> None:
         return wraps(f)(decorate(f, **settings)) if f else lambda f: with_websocket(f, **settings)
 
     module["unmask"] = unmask
-    module["highest"] = highest
+    module["max"] = highest
     module["with_websocket"] = with_websocket
-    module["WebSocket"]._frames = lambda ws: _quick(ws, frames(ws))
+    module["WebSocket"]._read = quick(module["WebSocket"]._read)
     from . import _websocket as rest
 
     if hasattr(rest, "websocket_wrapper"):  # not while that one is imported first, and has come here

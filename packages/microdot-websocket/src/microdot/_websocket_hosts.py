@@ -81,11 +81,7 @@ class Streams:
         self._out: list[bytes] = []
         self._tasks = [create_task(self._read()), create_task(self._run())]
         ws._link = self
-        ws._steps = ws._frames()
-        self.watch = ws._look
-
-    def look(self) -> None:
-        """Nothing to do: bytes come by themselves."""
+        self.watch = ws
 
     async def _read(self) -> None:
         try:
@@ -151,4 +147,4 @@ class Streams:
 
 
 _websocket.carrier = carrier
-_websocket.check_utf8 = check_utf8  # type: ignore[assignment]
+_websocket._check = check_utf8  # type: ignore[assignment]

@@ -3,32 +3,30 @@
 `_frames()` reads the frames of a client out of the buffer of its connection, and answers control frames. It is a
 generator that stops where it needs more bytes, so it keeps its place when a handler gives up waiting. A handler that
 receives drives it and waits for the bytes by itself; for one that does not, the server's sweeper does so four times a
-second (`_look()`), which also sends the pings of section 5.5.2 and ends the handler when the peer has gone. There is no
+second, which also sends the pings of section 5.5.2 and ends the handler when the peer has gone. There is no
 task and no buffer besides the connection's own.
 
 What few programs use is in `_websocket.py`: refusals, pieces and fragments of messages, text that is not ASCII, hosts that
 frame messages themselves.
 """
 
-from asyncio import sleep
+import sys
+from asyncio import CancelledError, current_task, sleep
 from binascii import a2b_base64, b2a_base64
 from hashlib import sha1
 
 from .http import HTTPException, Response, const
-from .wire import field, leave, look, switch
+from .wire import arrival, field, leave, look, switch
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
     from typing import Any
 
     from ._websocket import websocket_upgrade as websocket_upgrade, websocket_wrapper as websocket_wrapper
     from .http import Request
 
 _JOIN = const(8192)  # a longer payload is written apart from its header, so that it is not copied
-
-highest = max  # a loop in C; here and below: what CPython does its own way, `_websocket_cpython.tune()` replaces
-
 
 def unmask(data: bytes, mask: bytes, at: int) -> "bytes | bytearray":
     """Take the mask off (5.3).
@@ -98,10 +96,12 @@ class WebSocket:
     _sender: "Any" = None  # the task that is sending a message in fragments
     _quiet = 0  # ticks of the server since the last frame
     _over = False  # the peer will send no more
+    # Reads the frames of the message under way; an idle client holds none. When it has raised, nothing that still comes has
+    # a meaning (7.1.7).
+    _steps: "Any" = None
 
     if TYPE_CHECKING:
         _link: Any  # the server's side of the connection: bytes in its buffer, `write()`, `fill()`, `flush()`
-        _steps: Any  # what reads the peer's frames; when it has raised, nothing that still comes has a meaning (7.1.7)
         close_reason: str
         subprotocol: str | None
         opcode: int
@@ -130,6 +130,24 @@ class WebSocket:
                 ValueError: such a code must not be sent.
             """
 
+        def _choose(self, headers: dict[str, str]) -> None:
+            """Agree on a subprotocol (4.2.2)."""
+
+        async def _carry(self, headers: dict[str, str]) -> None:
+            """Shake hands on a host that is not the native server."""
+
+        def _read_close(self, payload: bytes | bytearray) -> int:
+            """Return the code of a Close frame, and keep its reason."""
+
+        def _check(self, data: bytes | bytearray, state: Any) -> Any:
+            """Check a piece of a text."""
+
+        async def _first(self, data: Any, opcode: int | None, more: bool) -> int:
+            """Return the first byte of a frame that is a fragment, or of a kind that was asked for."""
+
+        async def _finish(self, problem: BaseException | None) -> None:
+            """Close when a handler has ended."""
+
         def _process_websocket_frame(self, opcode: int, payload: Any) -> tuple[int | None, Any]:
             """Return the opcode to answer with, or None, and the message or what to answer: for existing programs."""
 
@@ -153,23 +171,16 @@ class WebSocket:
         link = request.connection
         key = field(request, "Sec-WebSocket-Key")
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
-        # ASGI servers have checked the handshake; in HTTP/2 it looks different.
-        if not getattr(link, "accepted", False):
-            try:
-                if (
-                    request.method != "GET"
-                    or request.http_version[-3:] != "1.1"
-                    or len(a2b_base64(key)) != 16
-                ):
-                    raise ValueError
-                for name in headers:
-                    if headers[name].lower() not in field(request, name).lower().replace(",", " ").split():
-                        raise ValueError
-            except ValueError:
-                raise HTTPException(400)
-            if field(request, "Sec-WebSocket-Version") != "13":
-                headers["Sec-WebSocket-Version"] = "13"
-                raise HTTPException(426, None, headers)
+        try:
+            if request.method != "GET" or request.http_version[-3:] < "1.1" or len(a2b_base64(key)) != 16:
+                raise ValueError
+            for name in headers:  # ValueError: it is not among them
+                field(request, name).lower().replace(",", " ").split().index(headers[name].lower())
+        except ValueError:
+            raise HTTPException(400)
+        if field(request, "Sec-WebSocket-Version") != "13":
+            headers["Sec-WebSocket-Version"] = "13"
+            raise HTTPException(426, None, headers)
         # 10.2: browsers send cookies along with the handshakes of any page, so others' pages are to be kept out.
         origin = field(request, "Origin")
         allowed = self.origins
@@ -187,37 +198,46 @@ class WebSocket:
             b2a_base64(sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode().strip()
         )
         if self.protocols:
-            from ._websocket import choose
-
-            choose(self, headers)
+            self._choose(headers)
         if hasattr(link, "fill"):  # the native server's
             switch(link, headers)
             self._link = link
-            self._steps = self._frames()
-            link.watch = self._look
+            link.watch = self
         else:
-            from ._websocket import carry
-
-            await carry(self, headers)
+            await self._carry(headers)
         return self
 
-    def _frames(self) -> "Generator[Any, None, None]":
-        """Yield the client's messages, or pieces of them and an empty one at the end of each.
+    def _read(self) -> "Any":
+        """Go on with what the client sends.
 
-        None when more bytes are needed, or the peer has to take some first; False when a data frame waits for somebody who
-        receives.
+        Returns:
+            its next message, or the next piece of one and an empty one at its end; None when more bytes are needed, or the
+            peer has to take some first; False when a data frame waits for somebody who receives.
 
         Raises:
             WebSocketError: the connection has ended.
             MemoryError: there is no room for a message.
+            StopIteration: it has raised one of these before.
         """
         link = self._link
+        look(link)
+        if not self._steps:
+            if len(link.buffer) < 2:
+                return None
+            self._steps = self._frames()
+        return next(self._steps)
+
+    def _frames(self) -> "Generator[Any, None, None]":
+        """Yield what `_read()` returns, up to the end of a message."""
+        link = self._link
         kind = 0  # opcode of the message under way
-        data: "Any" = None
-        message: "Any" = None
+        data: "Any"
+        message: "Any"
         rest: "Any" = None  # of a character that a piece of text ended in
         while True:
             while self._full or len(link.buffer) < 2:
+                if not kind:
+                    self._steps = None
                 yield None
             self._quiet = 0
             data = link.buffer
@@ -233,7 +253,7 @@ class WebSocket:
             ):
                 raise self._end(1002)
             start = 6 if length < 126 else 8 if length == 126 else 14
-            end = start + length if first > 0x87 else start
+            end = start + (first > 0x87 and length)
             while len(link.buffer) < end:
                 yield None
             if start > 6:
@@ -247,13 +267,9 @@ class WebSocket:
             if first > 0x87:
                 data = unmask(data[start:end], mask, 0)
                 if first == 0x88:
-                    code = 1005
-                    if data:
-                        code = int.from_bytes(data, "big")
-                        if length != 2 or not 999 < code < 1002:
-                            from ._websocket import read_close
-
-                            code = read_close(self, data)
+                    code = int.from_bytes(data, "big") or 1005
+                    if data and (length != 2 or not 999 < code < 1002):
+                        code = self._read_close(data)
                     self._over = True
                     raise self._end(code)
                 if first == 0x89 and not self.closed:
@@ -281,10 +297,8 @@ class WebSocket:
                     data = unmask(data[:n], mask, at)
                     at += n
                     length -= n
-                    if kind == 1 and (rest or highest(data) > 127):
-                        from ._websocket import check_utf8
-
-                        rest = check_utf8(self, data, rest)
+                    if kind == 1 and (rest or max(data) > 127):
+                        rest = self._check(data, rest)
                     if self._pieces:
                         yield data
                     else:
@@ -292,11 +306,8 @@ class WebSocket:
             if first > 127:
                 if rest:
                     raise self._end(1007)
-                data = str(message, "utf-8") if kind == 1 else bytes(message)
-                kind = 0
-                message = None  # an idle client holds nothing of it
-                yield data
-            data = None
+                self._steps = None
+                yield str(message, "utf-8") if kind == 1 else bytes(message)
 
     def _end(self, code: int, reason: str = "") -> WebSocketError:
         """Send Close (7.1.2), unless the connection is closed, and return what is to be raised; 1006: the peer has gone."""
@@ -310,7 +321,7 @@ class WebSocket:
                     self._put(0x88, b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode())
                 except Exception:  # it has gone, or there is no heap for saying so
                     pass
-        error = WebSocketError(reason or "Websocket connection closed")
+        error = WebSocketError("Message too large" if self.close_code == 1009 else "Websocket connection closed")
         error.code = self.close_code or code
         return error
 
@@ -319,17 +330,16 @@ class WebSocket:
         if isinstance(data, str):
             data = data.encode()
         n = len(data)
-        if n < 126:
-            head = bytes((first, n))
-        else:
-            size = 2 if n < 65536 else 8
-            head = bytes((first, 126 if size == 2 else 127)) + n.to_bytes(size, "big")
+        head = bytes((first, n if n < 126 else 126 + (n > 65535)))
+        if n > 125:
+            head += n.to_bytes(2 if n < 65536 else 8, "big")
+        link = self._link
         try:
             if n > _JOIN:
-                self._link.write(head)
+                link.write(head)
             else:
                 data = head + data
-            if self._link.write(data):
+            if link.write(data):
                 self._full = self._full or 1
         except OSError:
             raise self._end(1006)
@@ -347,7 +357,7 @@ class WebSocket:
         finally:
             self._full = 0
 
-    async def receive(self) -> "str | bytes":
+    async def receive(self, _end: "Any" = None) -> "str | bytes":
         """Return the next message: str for text, bytes for binary.
 
         Raises:
@@ -356,30 +366,31 @@ class WebSocket:
         while self._busy:
             await sleep(0.05)
         self._busy = True
+        link = self._link
         try:
             while not self.closed:
-                message = next(self._steps)
-                if message is not None:
-                    return message  # type: ignore[no-any-return]
-                # Here, because an idle client would hold the frame of another coroutine.
+                result = self._read()
+                if result is not None:
+                    return result  # type: ignore[no-any-return]
                 if self._full:
                     await self._flush()
-                elif not await self._link.fill():
+                elif await arrival(link) is False:  # an idle client waits here
                     break
         except MemoryError:
-            raise self._end(1009, "Message too large")
+            self._end(1009, "Message too large")
+        except (OSError, CancelledError):
+            if not self.closed:
+                raise
         finally:
             self._busy = False
-        raise self._end(1006)
+        result = self._end(1006)
+        raise _end or result
 
     def __aiter__(self) -> "WebSocket":
         return self
 
-    async def __anext__(self) -> "str | bytes":
-        try:
-            return await self.receive()
-        except WebSocketError:
-            raise StopAsyncIteration
+    def __anext__(self) -> "Awaitable[str | bytes]":
+        return self.receive(StopAsyncIteration)
 
     async def send(self, data: "Any", opcode: "int | None" = None, more: bool = False) -> None:
         """Send a message, and wait while the peer takes no more.
@@ -394,18 +405,18 @@ class WebSocket:
         """
         first = 0x81 if isinstance(data, str) else 0x82
         if more or self._sender or opcode is not None:
-            from ._websocket import first_byte
-
-            first = await first_byte(self, data, opcode, more)
+            first = await self._first(data, opcode, more)
         if self.closed:
             raise self._end(1006)
         self._put(first, data)
         while self._full:
             await self._flush()
 
-    def _look(self) -> None:
+    def __call__(self) -> None:
         """Look after the connection: the server's sweeper calls this four times a second."""
         link = self._link
+        interval = int(self.ping_interval * 4)  # in its ticks
+        timeout = self.ping_timeout * 4
         if self.closed:
             return
         try:
@@ -413,16 +424,14 @@ class WebSocket:
                 raise self._end(1001)
             step = None
             if not self._busy:
-                look(link)
-                step = next(self._steps)
+                step = self._read()
                 # A message that nobody receives does not keep the place of a peer that has gone.
-                if link.eof and (step is None or self._quiet > self.ping_timeout * 4):
+                if link.eof and (step is None or self._quiet > timeout):
                     raise self._end(1006)
             self._quiet += 1
-            interval = int(self.ping_interval * 4)
             if interval:
                 # A message that the handler does not take hides the answer.
-                if self._quiet >= interval + self.ping_timeout * 4 and step is None:
+                if self._quiet >= interval + timeout and step is None:
                     raise self._end(1006)
                 if self._quiet == interval and not self._full:
                     self._put(0x89, b"")
@@ -432,9 +441,6 @@ class WebSocket:
                 link.expire(exc)
             else:
                 link.task.cancel()
-
-
-_routes: "list[Any]" = []  # what `with_websocket()` has made
 
 
 def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Callable[..., Any]":
@@ -456,34 +462,35 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
     if not f:
         return lambda f: with_websocket(f, **settings)
 
-    # Its own names come by defaults: what is no closure is known to be async on boards, and called directly.
-    async def wrapper(
-        request: "Request", *args: "Any", _f: "Any" = f, _settings: "Any" = settings, **kwargs: "Any"
-    ) -> Response:
-        ws = await WebSocket(request, **_settings).handshake()
-        work = serve(ws, _f, args, kwargs)
+    async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> Response:
+        ws = await WebSocket(request, **settings).handshake()
+        work = serve(ws, f(request, ws, *args, **kwargs))
         # A decorator of the program's around this one waits for the end.
-        if request.route not in _routes or not hasattr(ws._link, "then") or not leave(request, work):
+        if request.route is not wrapper or not leave(request, work):
             await work
         return Response.already_handled
 
-    _routes.append(wrapper)
     return wrapper
 
 
-async def serve(ws: WebSocket, f: "Callable[..., Any]", args: "Any", kwargs: "Any") -> None:
-    """Run a handler, and close its WebSocket when it has ended."""
+async def serve(ws: WebSocket, work: "Any") -> None:
+    """Await what a handler has returned, and close its WebSocket when it has ended."""
+    link = ws._link
+    link.task = current_task()
     problem = None
     try:
-        await f(ws.request, ws, *args, **kwargs)
+        if not ws.closed:  # else the connection ended before this task began
+            await work
     except WebSocketError:
         pass
     except BaseException as exc:
         problem = exc
-    if problem or ws._full or not ws._over:
-        from ._websocket import finish
-
-        await finish(ws, problem)
+    try:
+        if problem or ws._full or not ws._over:
+            await ws._finish(problem)
+    finally:
+        if hasattr(link, "sock"):
+            link.close()
 
 
 def __getattr__(name: str) -> "Any":
@@ -492,9 +499,7 @@ def __getattr__(name: str) -> "Any":
     return getattr(rest, name)
 
 
-try:
-    from ._websocket_cpython import tune  # never on boards
+if sys.implementation.name not in ("micropython", "circuitpython"):
+    from ._websocket_cpython import tune
 
     tune(globals())
-except ImportError:
-    pass
