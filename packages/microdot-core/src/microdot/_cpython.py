@@ -79,6 +79,7 @@ def tune(names: "dict[str, Any]") -> None:
                 setattr(names["Microdot"], name, _method(name))
         names["Microdot"].__init_subclass__ = classmethod(_with_own_dispatch)
         names["Microdot"].find = find
+        names["__getattr__"] = _app_attribute
         names["Microdot"]._index = 0, {}, {}
         import_module("microdot._quick")  # which puts itself in the place of what boards have
     if "Request" in own:
@@ -113,6 +114,13 @@ def _method(name: str) -> "Callable[..., Any]":
 
     method.__name__ = name
     return method
+
+
+def _app_attribute(name: str) -> "Any":
+    """Find `microdot.app.Route`: that module only declares it, because few applications of a board ever have one."""
+    if name == "Route":
+        return _late("pipeline", name)
+    raise AttributeError(f"module 'microdot.app' has no attribute {name!r}")
 
 
 def _index(app: "Microdot") -> "tuple[int, dict[str, list[int]], dict[str, list[int]]]":
