@@ -41,7 +41,7 @@ SUBCLASSES = {
     ("microdot-asgi", "Hosted"): {"__init__", "prepare"},
     ("microdot-wsgi", "Hosted"): {"__init__", "prepare"},
     # Requests with attributes that only this host has, made when they are asked for.
-    ("microdot-asgi", "Request"): {"headers", "sock"},
+    ("microdot-asgi", "Request"): {"content_type", "headers", "sock"},
     ("microdot-wsgi", "Request"): {"headers", "sock"},
 }
 """(package, class of the core) → what its subclass may define again."""

@@ -37,6 +37,7 @@ from microdot.hosting import (
     WholeBody,
     body_length,
     close_body,
+    joined,
     plain_steps,
     plain_type,
     take_body,
@@ -82,6 +83,7 @@ class _Request(Request):
     asgi_scope: "Scope"
 
     headers = Made(lambda request: _headers(request.asgi_scope))
+    content_type = Made(lambda request: _field(request.asgi_scope, b"content-type"))
     sock = Made(lambda request: (request.connection.receive_event, request.connection.send_event))
 
 
@@ -122,6 +124,12 @@ def _headers(scope: "Scope") -> NoCaseDict:
         if scope.get("subprotocols"):
             headers.setdefault("Sec-WebSocket-Protocol", ", ".join(scope["subprotocols"]))
     return headers
+
+
+def _field(scope: "Scope", name: bytes) -> "str | None":
+    """Return one header as `_headers()` has it, without making all."""
+    values = [decode(value.strip(b" \t")) for key, value in scope.get("headers") or () if key == name]
+    return ", ".join(values) if values else None
 
 
 def _target(scope: "Scope") -> str:
@@ -655,42 +663,38 @@ async def _stream(
 async def _send_chunks(
     connection: _Connection, response: Any, start: "dict[str, Any]", chunks: "AsyncIterator[Any]", length: "int | None"
 ) -> None:
+    steps = plain_steps(chunks) if length is None else None
+    if steps is not None:
+        chunks = joined(steps)
     left = length
-    turn = 0
-    steps = plain_steps(chunks)
+    sent = 0
+    turn = _TURN
     await connection.pass_on(start)
-    while True:
-        if steps is not None:
-            chunk = next(steps, None)
-            if chunk is None:
-                break
-        else:
+    try:
+        async for chunk in chunks:
+            if connection.gone:
+                return  # the body has caught its cancellation
+            data = chunk.encode() if isinstance(chunk, str) else chunk
+            if type(data) is not bytes:
+                data = bytes(memoryview(data))
+            if not data:
+                continue
+            if left is not None:
+                data = data[:left]
+                left -= len(data)
             try:
-                chunk = await chunks.__anext__()
-            except StopAsyncIteration:
-                break
-        if connection.gone:
-            return  # the body has caught its cancellation
-        data = chunk.encode() if isinstance(chunk, str) else chunk
-        if type(data) is not bytes:
-            data = bytes(memoryview(data))
-        if not data:
-            continue
-        if left is not None:
-            data = data[:left]
-            left -= len(data)
-        try:
-            await connection.send_event({"type": "http.response.body", "body": data, "more_body": left != 0})
-        except OSError:
-            connection.gone = True
-            raise
-        response.bytes_sent += len(data)
-        if left == 0:
-            return
-        turn += len(data)
-        if turn > _TURN:
-            turn = 0
-            await asyncio.sleep(0)
+                await connection.send_event({"type": "http.response.body", "body": data, "more_body": left != 0})
+            except OSError:
+                connection.gone = True
+                raise
+            sent += len(data)
+            if left == 0:
+                return
+            if sent > turn:
+                turn = sent + _TURN
+                await asyncio.sleep(0)
+    finally:
+        response.bytes_sent = sent
     if connection.gone:
         return
     if left:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Functions of these that a program gives to a process of its own; others are those of their workers.
 _SERVERS = ("uvicorn", "hypercorn", "granian")
 _OWN = ("run", "main", "serve")
+_TOGETHER = 16384  # bytes of chunks
 # What the modules of hosts offer although it is in a package that not everybody has installed.
 _WEBSOCKET = ("WebSocket", "websocket_upgrade", "with_websocket")
 
@@ -129,6 +130,8 @@ def take_body(response: Response) -> AsyncIterator[Any] | None:
         elif isinstance(body, (bytearray, memoryview)):
             response.body = bytes(body)
         elif _is_stream(body) or hasattr(body, "read"):
+            if type(response) is Response and not hasattr(body, "__anext__"):
+                return BodyIterator(body, response.send_file_buffer_size)
             chunks: AsyncIterator[Any] = response.body_iter().__aiter__()
             return chunks
     return None
@@ -140,6 +143,37 @@ def plain_steps(chunks: AsyncIterator[Any]) -> Iterator[Any] | None:
         steps: Iterator[Any] = chunks._body
         return steps
     return None
+
+
+async def joined(steps: Iterator[Any]) -> AsyncIterator[bytes]:
+    """Give the chunks of a plain iterator together, as many as the native server sends together.
+
+    Nobody else runs between two of them, so that they leave in the same turn of the loop.
+    """
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for chunk in steps:
+            if type(chunk) is not bytes:
+                if chunk is None:
+                    break
+                chunk = chunk.encode() if isinstance(chunk, str) else bytes(memoryview(chunk))
+            parts.append(chunk)
+            size += len(chunk)
+            if size > _TOGETHER:
+                yield b"".join(parts)
+                parts.clear()
+                size = 0
+    except Exception as exc:
+        if not parts:
+            raise
+        failure: Exception | None = exc
+    else:
+        failure = None
+    if parts:
+        yield b"".join(parts)
+    if failure is not None:  # what came before it goes out
+        raise failure
 
 
 def body_length(body: Any) -> int | None:
@@ -185,4 +219,4 @@ def websocket_name(module: str, name: str) -> Any:
 
 
 def _is_stream(body: Any) -> bool:
-    return any(hasattr(body, name) for name in ("__next__", "__anext__", "__aiter__"))
+    return hasattr(body, "__next__") or hasattr(body, "__anext__") or hasattr(body, "__aiter__")
