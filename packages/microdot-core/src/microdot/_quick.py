@@ -368,8 +368,9 @@ def parse_urlencoded(s: "str | bytes") -> datastructures.MultiDict:
     for pair in text.replace("+", " ").split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            if "%" in pair:
+            if "%" in name:
                 name = _unquote(name)
+            if "%" in value:
                 value = _unquote(value)
             if name in values:
                 values[name].append(value)
