@@ -485,6 +485,47 @@ def test_url_map() -> None:
     assert rows == [(["GET"], "/a", a, "", None), (["POST", "PUT"], "/sub/<b>", b, "/sub", sub)]
 
 
+async def test_asking_for_routes_changes_nothing() -> None:
+    """Whoever looks at them, `url_map` among others, makes objects of them; requests are answered as before."""
+    app, subapp = Microdot(), Microdot()
+
+    @app.get("/plain")
+    def plain(request: Request) -> str:
+        return str(request.route is plain)
+
+    @app.route("/<int:number>", methods=["GET", "POST"])
+    async def number(request: Request, number: int) -> str:
+        return "%s %d %s" % (request.route is number_handler, number, request.url_prefix)
+
+    @subapp.get("/<name>")
+    def name(request: Request, name: str) -> str:
+        return "%s %s %s" % (request.subapp is subapp, request.url_prefix, name)
+
+    number_handler = number
+    app.mount(subapp, "/sub")
+    client = TestClient(app)
+    answers = []
+    for again in (False, True):
+        if again:
+            routes = app.routes
+            assert [route.pattern for route in routes] == ["/plain", "/<int:number>", "/sub/<name>"]
+            assert [route.handler for route in routes] == [plain, number, name]
+            assert [route.methods for route in routes][1] in (["GET", "POST"], ("GET", "POST"))
+            assert [route.subapp for route in routes] == [None, None, subapp]
+            routes[0].mark = "an extension's"
+            assert app.routes[0].mark == "an extension's"
+        answers.append([])
+        for method, path in (
+            ("GET", "/plain"), ("HEAD", "/plain"), ("POST", "/plain"), ("OPTIONS", "/plain"), ("GET", "/7"), ("POST", "/8"),
+            ("PUT", "/8"), ("OPTIONS", "/8"), ("GET", "/sub/x"), ("POST", "/sub/x"), ("GET", "/sub/"), ("OPTIONS", "/none"),
+        ):
+            response = await client.request(method, path)
+            answers[-1].append((method, path, response.status_code, response.text, response.headers.get("Allow")))
+    assert answers[0] == answers[1], answers
+    assert answers[0][0][3] == "True" and answers[0][4][3] == "True 7 " and answers[0][8][3] == "True /sub x", answers[0]
+    assert app.url_for(name, name="y") == "/sub/y"
+
+
 async def test_a_bad_pattern_hurts_nobody_else() -> None:
     """Contract 5: construction never fails; 21 A6: and a request that meets it is answered."""
     app = Microdot()
