@@ -112,7 +112,7 @@ def test_a_name_is_changed_wherever_it_stands() -> None:
 
 
 def said(tree: ast.AST) -> Iterator[str]:
-    """Yield what a source says of others: attributes, keywords, imports."""
+    """Yield what a source says of others: attributes, also by their texts, keywords, imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             yield node.attr
@@ -120,6 +120,8 @@ def said(tree: ast.AST) -> Iterator[str]:
             yield node.arg
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from (part for alias in node.names for part in alias.name.split("."))
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in BY_TEXT and len(node.args) > 1:
+            yield getattr(node.args[1], "value", "")
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
