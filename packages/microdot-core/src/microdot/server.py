@@ -150,9 +150,9 @@ class Connection(_port.Link):
                         self.buffer = buffer = trim(buffer)
                     # RFC 9112 2.2: a line may end without a CR.
                     end = buffer.find(b"\n\r\n", start)
-                    bare = buffer.find(b"\n\n", start)
+                    bare = buffer.find(b"\n\n", start, end + 1 or len(buffer))  # not in a body that came with it
                     after = end + 3
-                    if bare >= 0 and (end < 0 or bare < end):
+                    if bare >= 0:
                         end = bare
                         after = end + 2
                     if end >= 0:
