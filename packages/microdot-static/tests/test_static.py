@@ -7,7 +7,7 @@ import os
 import time
 
 from microdot import Microdot
-from microdot.replies import http_date
+from microdot.http import date as http_date
 from microdot.static import Static, when
 from microdot.test_client import TestClient
 from support.checks import CPYTHON

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
     from .http import Request
 
-http_date = date
-
 
 def set_cookie(
     response: Response,
@@ -28,9 +26,9 @@ def set_cookie(
     """Do what `Response.set_cookie()` says."""
     if expires and not isinstance(expires, str):
         if getattr(expires, "tzinfo", None) is not None:
-            expires = http_date(expires.utctimetuple())
+            expires = date(expires.utctimetuple())
         else:
-            expires = http_date(expires.timetuple())
+            expires = date(expires.timetuple())
     if not is_token(cookie.encode()):
         raise ValueError("invalid cookie name: %r is no token" % cookie)
     if ";" in value:

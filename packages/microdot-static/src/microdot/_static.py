@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import static
 from .named import Response
-from .replies import http_date
+from .http import date as http_date
 
 if TYPE_CHECKING:
     from .app import Microdot

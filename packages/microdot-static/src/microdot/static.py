@@ -9,9 +9,8 @@ import os
 import time
 
 from .datastructures import unquote
-from .http import abort, const
+from .http import abort, const, date
 from .named import Response
-from .replies import http_date
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class Static:
             # Relative, because a proxy or a host may have taken off what the path begins with (RFC 9110 10.2.2).
             return Response.redirect("./" + request.path.split("/")[-1] + "/", 301)
         size = end = stat[6]
-        modified = http_date(time.gmtime(stat[8]))
+        modified = date(time.gmtime(stat[8]))
         tag = '"%s-%s%s"' % (stat[8], size, coding)
         status = 200
         start = 0
