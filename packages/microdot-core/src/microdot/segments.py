@@ -76,6 +76,7 @@ def find(app: Microdot, path: str, method: str) -> "tuple[Any, Any, dict[str, An
     """Do what `Microdot.find()` says, for applications with such routes too."""
     table = app._table
     head = ""
+    length = 0
     for i in range(0, len(table), 4):
         pattern = table[i]
         args: "dict[str, Any] | None" = None
@@ -83,8 +84,9 @@ def find(app: Microdot, path: str, method: str) -> "tuple[Any, Any, dict[str, An
             args = {}
         elif isinstance(pattern, tuple):
             # A slice is a new string, which takes a board long; the next pattern may well begin as far.
-            if len(head) != pattern[1]:
-                head = path[: pattern[1]]
+            if length != pattern[1]:
+                length = pattern[1]
+                head = path[:length]
             if pattern[0].startswith(head):
                 args = match(pattern, path)
         if args is not None and method in table[i + 1]:
