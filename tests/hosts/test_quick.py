@@ -1,6 +1,8 @@
 """What CPython does a quicker way gives what boards do: `_quick.py` against the modules in whose place it puts itself."""
 
+import asyncio
 import random
+import zlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -137,3 +139,43 @@ def test_masks_of_websockets() -> None:
             assert _websocket_cpython.unmask(data, mask, at) == plain, (size, at)
             if not at:
                 assert _websocket_cpython.mask_here(data, mask) == plain, size
+
+
+def test_long_bodies_in_pieces_and_what_comes_behind_them() -> None:
+    """A body longer than a read of the server, which comes with the beginning of the next request; then one that is cut off."""
+    app = Microdot()
+
+    @app.post("/")
+    async def take(request: microdot.Request) -> str:
+        return str(zlib.crc32(request.body))
+
+    body = random.Random(5).randbytes(300_000)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answer = b"%d" % zlib.crc32(body)
+
+    async def main() -> None:
+        microdot.Request.max_content_length = microdot.Request.max_body_length = 1 << 20
+        server = await app.start_server("127.0.0.1", 0, start_serving=False)
+        await server.start_serving()
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        both = head + body + head + body
+        for start in range(0, len(both), 70_001):
+            writer.write(both[start : start + 70_001])
+            await writer.drain()
+            await asyncio.sleep(0.001)
+        for _ in range(2):
+            assert b" 200 " in await reader.readline()
+            fields = await reader.readuntil(b"\r\n\r\n")
+            assert b"Content-Length: %d\r\n" % len(answer) in fields
+            assert await reader.readexactly(len(answer)) == answer
+        writer.write(head + body[:-1])
+        writer.write_eof()
+        assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+        server.close()
+
+    before = microdot.Request.max_content_length, microdot.Request.max_body_length
+    try:
+        asyncio.run(main())
+    finally:
+        microdot.Request.max_content_length, microdot.Request.max_body_length = before

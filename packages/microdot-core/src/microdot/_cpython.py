@@ -49,6 +49,7 @@ _SETTINGS = {
 # What is left of the buffer is copied with every request and every block of an upload: it has to be small.
 _READ_AHEAD = 16384
 _READ = 32768
+_READ_LONG = 131072  # while a long body is loaded
 _SURPLUS = 64  # connections above `max_connections` while others are about to go
 _LINGERING = 64  # refused ones that get a second to read why
 _PROGRESS = 1024  # bytes that a slow client has to take within `write_timeout` to get that once more
@@ -451,8 +452,8 @@ class Link(asyncio.Protocol):
         self.buffer = data
         reader = self._reader
         if reader is not None and not reader.done():
-            reader.set_result(True)
-        if len(data) > _READ_AHEAD and not self._read_paused:
+            reader.set_result(True)  # who takes it in the loop's next turn
+        elif len(data) > _READ_AHEAD and not self._read_paused:
             self._read_paused = True
             self.transport.pause_reading()
 
@@ -498,6 +499,36 @@ class Link(asyncio.Protocol):
             self._read_paused = False
             self.transport.resume_reading()
         return reader
+
+    async def read_long(self, length: int) -> bytes:
+        """Return the body of a request, which is longer than what there is of it.
+
+        Args:
+            length: its length in bytes.
+
+        Raises:
+            HTTPException: 400 when it ends early, 408 when it stalls.
+        """
+        wait = _late("body", "wait")
+        data = bytearray(self.buffer)  # one buffer: pieces may be as small as a byte
+        missing = length - len(data)
+        larger = missing > _READ and hasattr(self.transport, "max_size")
+        if larger:
+            self.transport.max_size = _READ_LONG  # type: ignore[attr-defined]
+        try:
+            self.buffer = b""
+            while missing > 0:
+                await wait(self)
+                data += self.buffer
+                missing -= len(self.buffer)
+                self.buffer = b""
+        finally:
+            if larger:
+                self.transport.max_size = _READ  # type: ignore[attr-defined]
+        if missing < 0:  # the beginning of the next request
+            self.buffer = bytes(data[missing:])
+            del data[missing:]
+        return bytes(data)
 
     def write(self, data: bytes) -> bool:
         """Send `data`; True when the caller should `await flush()` before the next.

@@ -197,17 +197,25 @@ async def stream(
 
 
 async def load(request: Request) -> None:
-    """Do what `body.load()` says: a body that has come already is there in one step, whatever its length."""
+    """Do what `body.load()` says: one that has come already is there in one step, a long one is not copied piece by piece."""
     connection = request.pending
     left = getattr(connection, "left", -1)
-    if 0 <= left <= len(connection.buffer) and left <= request.max_body_length and left <= request.max_content_length:
-        data = connection.buffer
-        request.body = data[:left]
+    if left < 0 or left > request.max_body_length or left > request.max_content_length:
+        await _load(request)
+        return
+    data = connection.buffer
+    if left <= len(data):
         connection.buffer = data[left:]
-        connection.left = 0
-        request.pending = None
+        data = data[:left]
+    elif hasattr(connection, "read_long"):
+        connection.left = -1  # in case that this fails
+        data = await connection.read_long(left)
     else:
         await _load(request)
+        return
+    request.body = data
+    connection.left = 0
+    request.pending = None
 
 
 class _Spellings(dict[bytes, "tuple[str, str]"]):
