@@ -46,9 +46,9 @@ class URLPattern:
         cls.segment_patterns[type_name] = pattern
         cls.segment_parsers[type_name] = parser
         if type_name in ("string", "int"):  # which segments.py knows as they were
-            from . import segments
+            import microdot.segments  # `from . import` asks the package on MicroPython, which does not know it
 
-            segments.plain_types = False
+            microdot.segments.plain_types = False
 
     def compile(self) -> "Any":
         """Return the regular expression of the whole pattern; matching itself goes segment by segment.
