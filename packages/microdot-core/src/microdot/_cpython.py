@@ -50,6 +50,7 @@ _SETTINGS = {
 _READ_AHEAD = 16384
 _READ = 32768
 _READ_LONG = 131072  # while a long body is loaded
+_PART = 4096
 _SURPLUS = 64  # connections above `max_connections` while others are about to go
 _LINGERING = 64  # refused ones that get a second to read why
 _PROGRESS = 1024  # bytes that a slow client has to take within `write_timeout` to get that once more
@@ -510,8 +511,8 @@ class Link(asyncio.Protocol):
             HTTPException: 400 when it ends early, 408 when it stalls.
         """
         wait = _late("body", "wait")
-        data = bytearray(self.buffer)  # one buffer: pieces may be as small as a byte
-        missing = length - len(data)
+        parts = [self.buffer]
+        missing = length - len(self.buffer)
         larger = missing > _READ and hasattr(self.transport, "max_size")
         if larger:
             self.transport.max_size = _READ_LONG  # type: ignore[attr-defined]
@@ -519,16 +520,19 @@ class Link(asyncio.Protocol):
             self.buffer = b""
             while missing > 0:
                 await wait(self)
-                data += self.buffer
+                if len(parts[-1]) < _PART:  # a piece may be as small as a byte, and an object is not
+                    parts[-1] += self.buffer
+                else:
+                    parts.append(self.buffer)
                 missing -= len(self.buffer)
                 self.buffer = b""
         finally:
             if larger:
                 self.transport.max_size = _READ  # type: ignore[attr-defined]
         if missing < 0:  # the beginning of the next request
-            self.buffer = bytes(data[missing:])
-            del data[missing:]
-        return bytes(data)
+            self.buffer = parts[-1][missing:]
+            parts[-1] = parts[-1][:missing]
+        return b"".join(parts)
 
     def write(self, data: bytes) -> bool:
         """Send `data`; True when the caller should `await flush()` before the next.
