@@ -23,6 +23,8 @@ else:
     def __getattr__(name):
         # What a program does not import is not loaded.
         if name == "Microdot":
+            if __debug__:  # what a board compiles itself: the longest module first, before others lie in its way
+                import microdot.http
             from .app import Microdot
 
             return Microdot
