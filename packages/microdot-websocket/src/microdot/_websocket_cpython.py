@@ -114,7 +114,7 @@ def quick(read: "Callable[[WebSocket], Any]") -> "Callable[[WebSocket], Any]":
             return read(ws)
         ws._quiet = 0
         link.buffer = data[end:] if end < size else b""
-        payload: Any = unmask(data[start:end], data[start - 4 : start], 0)
+        payload: Any = _mask(data[start:end], data[start - 4 : start])
         if first == 0x81:
             try:
                 return payload.decode()
