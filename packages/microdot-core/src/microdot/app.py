@@ -177,7 +177,7 @@ class Microdot:
         """
 
         if not len(self._table) & 15:
-            # What registering leaves would lie between what stays: that goes into gaps, now and after every fourth route.
+            # Registering leaves garbage between what stays, which cuts a heap to pieces; each time would take large heaps long.
             _port.collect()
         if methods:
             # Requests may have bodies then. A board loads the module now, while its heap is still in one piece; in an
