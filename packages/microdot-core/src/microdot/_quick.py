@@ -83,7 +83,7 @@ def make_headers(self: Headers, initial_dict: "Mapping[str, Any] | None" = None)
                 _set(self, keymap.setdefault(_lower(key), key), value)
 
 
-def get_headers(response: Response) -> Headers:
+def get_headers(response: Response) -> NoCaseDict:
     """Return the headers, a dict whose keys do not mind their case; a bad value raises ValueError."""
     own = response._headers
     if own is None:
@@ -400,3 +400,9 @@ bodies.send = stream
 body.load = load
 body.media_type = media_type
 datastructures.parse_urlencoded = parse_urlencoded
+
+# Where programs and the documentation find them.
+Made.__module__ = "microdot.hosting"
+head.__module__ = parse_headers.__module__ = headers.__name__
+load.__module__ = media_type.__module__ = body.__name__
+parse_urlencoded.__module__ = datastructures.__name__
