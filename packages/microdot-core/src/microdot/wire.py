@@ -86,7 +86,7 @@ def leave(request: "Request", work: "Any") -> bool:
     Args:
         request: the request.
         work: the coroutine; it is not begun yet. It runs in a task of its own, which it gives to `connection.task`, and
-            closes the connection when it has ended.
+            closes the connection when it has ended: then `connection.then` is True.
 
     Returns:
         False when hooks, error handlers or a deadline look at the end of the request: then await `work` in the handler.
@@ -107,7 +107,7 @@ def leave(request: "Request", work: "Any") -> bool:
 
 
 def _hand_over(connection: "Connection", work: "Any") -> "Generator[None, None, None]":
-    connection.then = None
+    connection.then = True
     create_task(work)
     # For ever: nobody wakes the task that waits here, so it is garbage with all that it holds.
     yield

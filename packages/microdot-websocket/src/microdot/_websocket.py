@@ -206,6 +206,7 @@ class Messages:
         channel: the channel of the host.
     """
 
+    then = None
     _message: "Any" = None  # received and not yet taken
     _unsent: "Any" = None  # fragments of a message that goes on
 

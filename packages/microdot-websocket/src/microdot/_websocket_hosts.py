@@ -68,6 +68,7 @@ class Streams:
     buffer = b""
     eof = False
     expires = 0
+    then = None
     watch: Any = None
     tick = 1
     stopping = False

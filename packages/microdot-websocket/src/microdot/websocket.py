@@ -477,7 +477,7 @@ async def serve(ws: WebSocket, work: "Any") -> None:
     """Await what a handler has returned, and close its WebSocket when it has ended."""
     link = ws._link
     link.task = current_task()
-    problem = None
+    problem: "BaseException | None" = None
     try:
         if not ws.closed:  # else the connection ended before this task began
             await work
@@ -488,9 +488,16 @@ async def serve(ws: WebSocket, work: "Any") -> None:
     try:
         if problem or ws._full or not ws._over:
             await ws._finish(problem)
-    finally:
-        if hasattr(link, "sock"):
-            link.close()
+        problem = None
+    except BaseException as exc:
+        problem = exc
+    if link.then is True:  # `leave()`: the request is over
+        link.close()
+        if isinstance(problem, Exception):
+            # Nobody awaits this task, and asyncio would keep one that has failed, with all that it holds.
+            problem = sys.print_exception(problem)  # type: ignore[attr-defined]
+    if problem:
+        raise problem
 
 
 def __getattr__(name: str) -> "Any":
