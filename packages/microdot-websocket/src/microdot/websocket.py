@@ -363,6 +363,7 @@ class WebSocket:
         Raises:
             WebSocketError: the connection has ended, or the message is longer than `max_message_length`.
         """
+        # `_end`: what to raise at the end instead; `async for` has no coroutine of its own that way.
         while self._busy:
             await sleep(0.05)
         self._busy = True
