@@ -326,17 +326,17 @@ def lay_out(label: str, packages: list[Package], build: Path) -> Tree:
         if label == "here":
             texts = project.published(texts, package.linked, package.names)
         for path, source in package.files.items():
-            if path not in texts:  # it was linked into another
-                continue
             target, copy = mpy / path.replace(".py", ".mpy"), py / path
             target.parent.mkdir(parents=True, exist_ok=True)
             copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+            if path not in texts:  # linked into another
+                continue
             try:
                 project.mpy_compile(texts[path], target, path)
             except RuntimeError as error:
                 raise SystemExit(f"size: {error}") from None
             sizes[path] = target.stat().st_size
-            shutil.copyfile(source, copy)
     return Tree(label, packages, next(p for p in packages if p.name == project.CORE), mpy, py, sizes)
 
 
