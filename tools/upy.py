@@ -28,6 +28,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from names import rename
 from project import BUILD, ROOT, packages, shown
 from provide import Missing, locked, micropython
 from tree import make_tree
@@ -138,6 +139,18 @@ def run_file(
     return passed, failed, output
 
 
+def as_published(path: Path, scratch: Path) -> Path:
+    """Return the test file, or a copy below `scratch` where the private names of its package are those of published bytecode."""
+    names = {name: new for package in packages() if package.directory in path.resolve().parents for name, new in package.names.items()}
+    text = path.read_text(encoding="utf-8")
+    renamed = rename({path.name: text}, names)[path.name]
+    if renamed == text:
+        return path
+    copy = scratch / path.name
+    copy.write_text(renamed, encoding="utf-8")
+    return copy
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -175,8 +188,10 @@ def main() -> int:
     # A copy of our own: the tree may be made anew while tests import from it.
     with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         shutil.copytree(tree / "microdot", Path(scratch, "microdot"), ignore=shutil.ignore_patterns("__pycache__"))
+        published = (tree / "microdot" / "__init__.mpy").exists()
+        tests = [as_published(path, Path(scratch)) if published else path for path in files]
         runs = pool.map(
-            lambda path: run_file(path, interpreter, Path(scratch), options.heap, options.word, options.timeout), files
+            lambda path: run_file(path, interpreter, Path(scratch), options.heap, options.word, options.timeout), tests
         )
         for path, (good, bad, output) in zip(files, runs):
             passed, failed = passed + good, failed + bad

@@ -160,6 +160,16 @@ def test_nobody_else_says_a_name_that_is_changed() -> None:
             assert not names & set(said(tree)), (package.name, where)
 
 
+def test_a_name_that_is_changed_is_the_package_s_own() -> None:
+    """It imports no such name from others, whose names stay."""
+    for package in MEMBERS:
+        own = {Path(name).stem for name in package.board_files()}
+        for name in package.board_files():
+            for node in ast.walk(ast.parse((package.source / name).read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] not in own:
+                    assert not {alias.name for alias in node.names} & set(package.names), (package.name, name)
+
+
 def test_no_text_is_a_name_that_is_changed() -> None:
     """Tables of names, and what is asked for by its text, would miss it; `getattr()` and its like are understood."""
     for package in MEMBERS:
