@@ -4,8 +4,9 @@ import gc
 
 __version__ = "0.1.0"
 
-if hasattr(gc, "mem_free"):
-    # A board: what compiling the program left behind becomes the place of the modules, and not a hole below them.
+_BOARD = hasattr(gc, "mem_free")
+if _BOARD:
+    # What compiling the program left behind becomes the place of the modules, and not a hole below them.
     gc.collect()
 
 TYPE_CHECKING = False
@@ -27,6 +28,8 @@ else:
                 import microdot.http
             from .app import Microdot
 
+            if _BOARD:  # the same for what loading these leaves, and the modules that the program loads next
+                gc.collect()
             return Microdot
         from .microdot import find
 
