@@ -529,14 +529,9 @@ class Response:
             from microdot.headers import head
 
             return head(self, version, text) + body
-        return b"HTTP/1.%d %d %s\r\nContent-Type: %s\r\n%s\r\n%s" % (
-            version,
-            status,
-            port.REASONS.get(status, b"N/A"),
-            self.content_type().encode(),
-            text.encode(),
-            body,
-        )
+        line = b"HTTP/1.%d %d %s\r\nContent-Type: " % (version, status, port.REASONS.get(status, b"N/A"))
+        # Joined, not formatted: that takes exactly the bytes, at once, which a heap in pieces may have when it has no more.
+        return b"".join((line, self.content_type().encode(), b"\r\n", text.encode(), b"\r\n", body))
 
 
 # What a handler returns when it has answered by itself.
