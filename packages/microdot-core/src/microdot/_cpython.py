@@ -14,6 +14,7 @@ from contextvars import copy_context
 from functools import lru_cache, partial
 from http import HTTPStatus
 from importlib import import_module
+from time import monotonic
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,6 +56,7 @@ _SURPLUS = 64  # connections above `max_connections` while others are about to g
 _LINGERING = 64  # refused ones that get a second to read why
 _PROGRESS = 1024  # bytes that a slow client has to take within `write_timeout` to get that once more
 _WRITE_TOGETHER = 16384
+_PAUSE = 0.02  # seconds: who makes a body's chunks slower than this wants each to leave
 _COPIED = 65536  # bytes of a body that are copied behind their head
 _SENDFILE = 1048576  # bytes of a file that are copied in one go: others wait meanwhile
 
@@ -405,6 +407,8 @@ class Link(asyncio.Protocol):
     _read_paused = False
     _chunks: "list[bytes] | None" = None
     _chunks_length = 0
+    _last = 0.0  # when a chunk was written
+    _paced = False  # the one before came after a pause
     _copying = False  # the system copies a file
     _closed = False  # by us; the socket may still have to send
     _unsent = 0  # bytes that the socket had not taken when a wait for it began
@@ -551,21 +555,28 @@ class Link(asyncio.Protocol):
     def write_soon(self, data: bytes) -> bool:
         """Send `data` together with what else is written in this turn of the loop; True as for `write()`.
 
-        Many small chunks then leave in one packet, and none later than the loop would have slept.
+        Many small chunks then leave in one packet, and none later than the loop would have slept; or a plain generator that
+        waits between its chunks, as `time.sleep()` does, would have gone on.
 
         Raises:
             OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
         """
         if self.eof:
             raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
+        now = monotonic()
+        pause = now - self._last > _PAUSE
+        self._last = now
         if self._chunks is None:
             self._chunks = [data]
             self._chunks_length = len(data)
             self.loop.call_soon(self._flush)
+            alone = pause and self._paced
         else:
             self._chunks.append(data)
             self._chunks_length += len(data)
-        if self._chunks_length > _WRITE_TOGETHER:
+            alone = pause
+        if alone or self._chunks_length > _WRITE_TOGETHER:
+            self._paced = pause
             self._flush()
             return True  # also lets others run, when the chunks come without a pause
         return self.blocked

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ._quick import Made as Made
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _SERVERS = ("uvicorn", "hypercorn", "granian")
 _OWN = ("run", "main", "serve")
 _TOGETHER = 16384  # bytes of chunks
+_PAUSE = 0.02  # seconds, as on the native server
 # What the modules of hosts offer although it is in a package that not everybody has installed.
 _WEBSOCKET = ("WebSocket", "websocket_upgrade", "with_websocket")
 
@@ -148,10 +150,12 @@ def plain_steps(chunks: AsyncIterator[Any]) -> Iterator[Any] | None:
 async def joined(steps: Iterator[Any]) -> AsyncIterator[bytes]:
     """Give the chunks of a plain iterator together, as many as the native server sends together.
 
-    Nobody else runs between two of them, so that they leave in the same turn of the loop.
+    Nobody else runs between two of them, so that they leave in the same turn of the loop; but not those that the iterator
+    waits before.
     """
     parts: list[bytes] = []
     size = 0
+    last = monotonic()
     try:
         for chunk in steps:
             if type(chunk) is not bytes:
@@ -160,10 +164,13 @@ async def joined(steps: Iterator[Any]) -> AsyncIterator[bytes]:
                 chunk = chunk.encode() if isinstance(chunk, str) else bytes(memoryview(chunk))
             parts.append(chunk)
             size += len(chunk)
-            if size > _TOGETHER:
+            now = monotonic()
+            if size > _TOGETHER or now - last > _PAUSE:
                 yield b"".join(parts)
                 parts.clear()
                 size = 0
+                now = monotonic()
+            last = now
     except Exception as exc:
         if not parts:
             raise
