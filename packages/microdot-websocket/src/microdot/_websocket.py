@@ -69,12 +69,15 @@ def _read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
     return code
 
 
-async def _finish(ws: WebSocket, problem: "BaseException | None") -> None:
+async def _finish(ws: WebSocket, problem: "BaseException | None") -> "BaseException | None":
     """Close when a handler has ended, and wait a moment for the peer's Close (7.1.1), so that nothing is lost.
 
     Args:
         ws: the WebSocket.
-        problem: what the handler raised; it is raised again when it is not for us.
+        problem: what the handler raised.
+
+    Returns:
+        the same when it is not for us, and is to be raised again.
     """
     code = 1011 if problem else 1000
     reason = ""
@@ -105,9 +108,7 @@ async def _finish(ws: WebSocket, problem: "BaseException | None") -> None:
                 ws._over = not await link.fill()
     except (OSError, HTTPException):  # it has come, or the time is over
         pass
-    finally:
-        if problem:
-            raise problem
+    return problem
 
 
 # Text -----------------------------------------------------------------------------------------------------------------

@@ -145,8 +145,8 @@ class WebSocket:
         async def _first(self, data: Any, opcode: int | None, more: bool) -> int:
             """Return the first byte of a frame that is a fragment, or of a kind that was asked for."""
 
-        async def _finish(self, problem: BaseException | None) -> None:
-            """Close when a handler has ended."""
+        async def _finish(self, problem: BaseException | None) -> BaseException | None:
+            """Close when a handler has ended; returns what is still to be raised of what it raised."""
 
         def _process_websocket_frame(self, opcode: int, payload: Any) -> tuple[int | None, Any]:
             """Return the opcode to answer with, or None, and the message or what to answer: for existing programs."""
@@ -476,8 +476,7 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
 
 async def serve(ws: WebSocket, work: "Any") -> None:
     """Await what a handler has returned, and close its WebSocket when it has ended."""
-    link = ws._link
-    link.task = current_task()
+    ws._link.task = current_task()
     problem: "BaseException | None" = None
     try:
         if not ws.closed:  # else the connection ended before this task began
@@ -488,15 +487,16 @@ async def serve(ws: WebSocket, work: "Any") -> None:
         problem = exc
     try:
         if problem or ws._full or not ws._over:
-            await ws._finish(problem)
-        problem = None
+            problem = await ws._finish(problem)
     except BaseException as exc:
         problem = exc
-    if link.then is True:  # `leave()`: the request is over
-        link.close()
+    if ws._link.then is True:  # `leave()`: the request is over
+        ws._link.close()
         if isinstance(problem, Exception):
             # Nobody awaits this task, and asyncio would keep one that has failed, with all that it holds.
-            problem = sys.print_exception(problem)  # type: ignore[attr-defined]
+            from sys import print_exception  # type: ignore[attr-defined]
+
+            problem = print_exception(problem)
     if problem:
         raise problem
 
