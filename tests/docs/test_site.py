@@ -134,7 +134,7 @@ def test_the_api_has_every_module(site: Path) -> None:
     core = Page(site / "api" / "microdot.html").anchors
     for name in ("app.Microdot.put", "app.Microdot.on", "app.Microdot.max_connections", "http.Request.json", "http.Request.upgrade"):
         assert f"microdot.{name}" in core, name
-    for name in ("http.Response.set_cookie", "http.Response.send_file", "patterns.URLPattern", "app.abort"):
+    for name in ("http.Response.set_cookie", "http.Response.send_file", "patterns.URLPattern", "http.abort"):
         assert f"microdot.{name}" in core, name
     assert "microdot.static.Static" in Page(site / "api" / "microdot.static.html").anchors
 
