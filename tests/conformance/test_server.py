@@ -452,6 +452,38 @@ async def test_shutdown_lets_a_running_request_finish() -> None:
         await asyncio.wait_for(server.task, 10)
 
 
+async def test_shutdown_while_a_stream_is_under_way() -> None:
+    """It finishes, and then nobody waits for the next request on its connection."""
+    app = Microdot()
+    app.idle_timeout = 8
+
+    @app.get("/stream")
+    async def stream(request: Request) -> "Any":
+        class Chunks:
+            left = 3
+
+            def __aiter__(self) -> "Any":
+                return self
+
+            async def __anext__(self) -> str:
+                if not self.left:
+                    raise StopAsyncIteration
+                self.left -= 1
+                await asyncio.sleep(0.2)
+                return "chunk"
+
+        return Chunks()
+
+    async with Running(app) as server:
+        connection = await server.connect()
+        await connection.send(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+        await connection.read_until(b"chunk\r\n")
+        app.shutdown()
+        await asyncio.wait_for(server.task, 4)
+        assert await connection.read_all() == b"5\r\nchunk\r\n5\r\nchunk\r\n0\r\n\r\n"
+        await connection.close()
+
+
 async def test_shutdown_with_idle_connections() -> None:
     """Contract 8.3 Q, 21 C23: an open connection without a request used to keep the server from ending."""
     app = hello_app()

@@ -205,6 +205,32 @@ async def test_the_handler_ends_when_the_client_goes() -> None:
             assert len(sse.queue) == before
 
 
+async def test_the_stream_ends_when_the_server_stops() -> None:
+    """Nobody waits for a stream without an end: the client sees a whole response, and the handler is cancelled."""
+    app = Microdot()
+    app.stop_timeout = 8
+    seen: "list[str]" = []
+
+    @app.route("/")
+    @with_sse
+    async def handler(request: Request, sse: SSE) -> None:
+        try:
+            await sse.send("a")
+            await asyncio.sleep(60)
+        finally:
+            seen.append("finally")
+
+    async with Running(app) as server:
+        connection = await server.connect()
+        await connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await connection.read_until(b"a\n\n")
+        app.shutdown()
+        await asyncio.wait_for(server.task, 4)
+        assert seen == ["finally"]
+        assert await connection.read_until(b"0\r\n\r\n")
+        await connection.close()
+
+
 async def test_heartbeat() -> None:
     app = Microdot()
 

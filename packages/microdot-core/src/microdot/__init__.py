@@ -1,13 +1,6 @@
 """A small web framework for MicroPython, CircuitPython and CPython."""
 
-import gc
-
 __version__ = "0.1.0"
-
-_BOARD = hasattr(gc, "mem_free")
-if _BOARD:
-    # What compiling the program left behind becomes the place of the modules, and not a hole below them.
-    gc.collect()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +17,10 @@ else:
     def __getattr__(name):
         # What a program does not import is not loaded.
         if name == "Microdot":
-            if __debug__:  # what a board compiles itself: the longest module first, before others lie in its way
-                import microdot.http
+            from .http import port  # first: a board that compiles sources needs the most heap for this module
             from .app import Microdot
 
-            if _BOARD:  # the same for what loading these leaves, and the modules that the program loads next
-                gc.collect()
+            port.collect()  # what loading leaves behind becomes the place of what the program loads next
             return Microdot
         from .microdot import find
 

@@ -157,7 +157,7 @@ async def stream(
     if length is not None or not (plain or chunks._next is None) or b"Transfer-Encoding: chunked\r\n" not in head:
         await _send(connection, response, chunks, head, length)
         return
-    connection.watch = bodies.watch(connection)
+    connection.watch = bodies.watch(connection, body)
     write = connection.write_soon
     sent = 0
     try:

@@ -109,8 +109,13 @@ def file_length(body: "Any") -> "int | None":
         return None
 
 
-def watch(connection: "Connection") -> "Callable[[], None]":
-    """Return what looks after a connection while a body is produced."""
+def watch(connection: "Connection", body: "Any") -> "Callable[[], None]":
+    """Return what looks after a connection while a body is produced.
+
+    Args:
+        connection: where it goes.
+        body: one without an end is told to end when the server stops, by its method `server_stops()`, at least once.
+    """
     patience = _PATIENCE
 
     def look() -> None:
@@ -121,6 +126,8 @@ def watch(connection: "Connection") -> "Callable[[], None]":
             patience -= 1
             if not patience:
                 connection.task.cancel()
+        elif connection.server.stopping and hasattr(body, "server_stops"):
+            body.server_stops()
 
     return look
 
@@ -141,7 +148,7 @@ async def send(
         Exception: what the body raised.
     """
     chunked = b"Transfer-Encoding: chunked\r\n" in head
-    connection.watch = watch(connection)
+    connection.watch = watch(connection, chunks._body)
     port.no_delay(connection)
     left = length
     try:

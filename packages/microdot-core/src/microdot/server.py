@@ -138,7 +138,7 @@ class Connection(_port.Link):
         server = self.server
         try:
             keep = True
-            while keep:
+            while keep and not server.stopping:
                 self.begun = False
                 self.since = server.tick
                 start = 0

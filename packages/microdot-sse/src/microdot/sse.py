@@ -141,6 +141,11 @@ class SSE:
         self.event.set()
         return data
 
+    def server_stops(self) -> None:
+        """End the stream as if the handler had: the server stops, and browsers come back when there is one again."""
+        self.closed = True
+        self.event.set()
+
     async def aclose(self) -> None:
         """End the stream; hosts call it at its end and when the client has gone, and the handler is cancelled."""
         self.closed = True
