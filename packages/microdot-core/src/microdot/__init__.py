@@ -17,7 +17,12 @@ else:
     def __getattr__(name):
         # What a program does not import is not loaded.
         if name == "Microdot":
-            from .http import port  # first: a board that compiles sources needs the most heap for this module
+            if __debug__:  # a board may compile the sources: the longest module first, and no garbage in its way
+                import gc
+
+                if hasattr(gc, "mem_free"):
+                    gc.collect()
+            from .http import port
             from .app import Microdot
 
             port.collect()  # what loading leaves behind becomes the place of what the program loads next
