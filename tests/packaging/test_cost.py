@@ -100,7 +100,7 @@ def test_figures_are_what_micropython_measures(features: tuple[str, ...], tmp_pa
     assert abs(said.held - held) < 0.05 * held, (said.held, held)
     scales = cost.Gauge(str(micropython32)).scales(library)
     program, load = HELLO + CASES[features] + SERVE, user(["/", *(["/count", "/news"] if features else [])])
-    assert any(scales.serves_in(round(said.least * more), program, load) for more in (1.03, 1.06, 1.1)), said.least
+    assert any(scales.serves_in(round(said.least * more), program, load) for more in (1.04, 1.08, 1.15)), said.least
     # and a little less, there are sizes in which it does not: which pieces of a heap are free differs with every client
     less = range(said.least - 250, round(said.least * 0.94), -250)
     assert not all(scales.serves_in(heap, program, load) for heap in less), said.least
