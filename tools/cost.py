@@ -207,9 +207,10 @@ def write_modules(selection: Selection, out: Path, form: str) -> dict[str, int]:
     shutil.rmtree(out / IMPORT_NAME, ignore_errors=True)  # a .py left there would be imported instead of the .mpy
     sizes = {}
     sources = {name: source.read_text(encoding="utf-8") for name, source in selection.modules.items()}
-    texts = {name: strip(text, name) for name, text in sources.items()}
-    if form == "mpy":
-        texts = {}
+    texts = {}
+    if form == "py":
+        texts = {name: strip(text, name) for name, text in sources.items()}
+    else:
         for package in selection.packages:
             own = {name: sources[name] for name, path in selection.modules.items() if package.source in path.parents}
             texts.update(published(own, package.linked, package.names))

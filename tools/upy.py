@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from names import rename
-from project import BUILD, ROOT, packages, shown
+from project import BUILD, ROOT, Package, packages, shown
 from provide import Missing, locked, micropython
 from tree import make_tree
 
@@ -139,9 +139,9 @@ def run_file(
     return passed, failed, output
 
 
-def as_published(path: Path, scratch: Path) -> Path:
+def as_published(path: Path, known: Sequence[Package], scratch: Path) -> Path:
     """Return the test file, or a copy below `scratch` where the private names of its package are those of published bytecode."""
-    names = {name: new for package in packages() if package.directory in path.resolve().parents for name, new in package.names.items()}
+    names = {name: new for package in known if package.directory in path.resolve().parents for name, new in package.names.items()}
     text = path.read_text(encoding="utf-8")
     renamed = rename({path.name: text}, names)[path.name]
     if renamed == text:
@@ -189,7 +189,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         shutil.copytree(tree / "microdot", Path(scratch, "microdot"), ignore=shutil.ignore_patterns("__pycache__"))
         published = (tree / "microdot" / "__init__.mpy").exists()
-        tests = [as_published(path, Path(scratch)) if published else path for path in files]
+        known = packages()
+        tests = [as_published(path, known, Path(scratch)) if published else path for path in files]
         runs = pool.map(
             lambda path: run_file(path, interpreter, Path(scratch), options.heap, options.word, options.timeout), tests
         )

@@ -11,10 +11,11 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ._cpython import _PAUSE, _WRITE_TOGETHER
 from ._quick import Made as Made
 from .app import Microdot
-from .http import Response, port as _port
 from .bodies import BodyIterator, file_length
+from .http import Response, port as _port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 # Functions of these that a program gives to a process of its own; others are those of their workers.
 _SERVERS = ("uvicorn", "hypercorn", "granian")
 _OWN = ("run", "main", "serve")
-_TOGETHER = 16384  # bytes of chunks
-_PAUSE = 0.02  # seconds, as on the native server
 # What the modules of hosts offer although it is in a package that not everybody has installed.
 _WEBSOCKET = ("WebSocket", "websocket_upgrade", "with_websocket")
 
@@ -165,7 +164,7 @@ async def joined(steps: Iterator[Any]) -> AsyncIterator[bytes]:
             parts.append(chunk)
             size += len(chunk)
             now = monotonic()
-            if size > _TOGETHER or now - last > _PAUSE:
+            if size > _WRITE_TOGETHER or now - last > _PAUSE:
                 yield b"".join(parts)
                 parts.clear()
                 size = 0

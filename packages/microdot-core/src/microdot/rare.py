@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 _LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer that it did not wait for
 _SKIP = 65536 if port.SERVER else 2048  # bytes of an unread body that are read and dropped to keep a connection
 
+
 def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) -> "tuple[bytes, int, bytes]":
     """Look closer at a request line that is not HTTP/1.1 in origin form (RFC 9112 2.3, 3.2).
 
