@@ -73,7 +73,9 @@ class CORS:
 
     def initialize(self, app: "Microdot", handle_cors: bool = True) -> None:
         """Set an application up; see the class for the arguments."""
-        self.default_options_handler = app.options_handler
+        # Not asked for by its name when it is the default one: a board would load a module for that.
+        own = "options_handler" in app.__dict__ or hasattr(type(app), "options_handler")
+        self.default_options_handler = app.options_handler if own else lambda request: app.default_options_handler(request)
         if handle_cors:
             hook: "Any" = self.after_request
             if __debug__:  # not on boards: a plain hook costs CPython a thread
