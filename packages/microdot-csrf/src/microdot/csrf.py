@@ -52,8 +52,23 @@ class CSRF:
         """Set an application up; see the class for the arguments."""
         self.cors = cors or self.cors
         app.on("admit", self._admit)
+        if __debug__:
+            app.on("route", self._look)
 
     setup = initialize
+
+    if __debug__:  # the compiled files of boards leave this out; functions of boards do not tell what they wrap
+
+        def _look(self, route: "Any") -> None:
+            # What a route calls is compared with what was marked; a mark on a function further below is not seen.
+            f = getattr(route.handler, "__wrapped__", None)
+            while f:
+                if f in self.protected_routes or f in self.exempt_routes:
+                    from warnings import warn
+
+                    warn("CSRF: of %s: protect and exempt only count directly below the route decorator" % route.pattern, stacklevel=5)
+                    return
+                f = getattr(f, "__wrapped__", None)
 
     def exempt(self, f: "Callable[..., Any]") -> "Callable[..., Any]":
         """Let requests of any site in: for the handler directly below the route decorator."""
