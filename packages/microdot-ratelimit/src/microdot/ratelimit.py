@@ -52,6 +52,8 @@ class RateLimit:
     ) -> None:
         step = limit and per * 1000 // limit  # milliseconds for a request
         if step < 1 or per > 86400 or slots < 1:
+            if __debug__:
+                raise ValueError("RateLimit: limit is 1 to 1000 per second, per is 1 to 86400 seconds, slots at least 1")
             raise ValueError("limit", "per", "slots")
         # The last: by client, the time at which its bucket is full again. This is GCRA, which needs one number per bucket.
         self.options: "tuple[int, int, int, Callable[[Any], str] | None, dict[str, int]]" = step, step * limit, slots, key, {}
@@ -62,6 +64,21 @@ class RateLimit:
         """Limit an application; one object may be set up on several, which then count together."""
         app.on("admit", self.admit)
         app.on("error", app.on("after", self.after))
+        if __debug__:
+            app.on("route", self._look)
+
+    if __debug__:  # the compiled files of boards leave this out; functions of boards do not tell what they wrap
+
+        def _look(self, route: "Route") -> None:
+            # The handler of a route is looked up; limits of a function further below are not found.
+            f = getattr(route.handler, "__wrapped__", None)
+            while f:
+                if f in self._of:
+                    from warnings import warn
+
+                    warn("RateLimit: of %s: limits only count directly below the route decorator" % route.pattern, stacklevel=5)
+                    return
+                f = getattr(f, "__wrapped__", None)
 
     def __call__(self, rate: "RateLimit | None" = None, **options: "Any") -> "Callable[[F], F]":
         """Decorate a handler: this goes directly below its route.
