@@ -53,6 +53,8 @@ class BaseAuth:
             user = None
             credentials = self._credentials(request.headers)  # type: ignore[attr-defined]
             if credentials:
+                if __debug__ and not self.auth_callback:
+                    raise RuntimeError("%s: nothing checks credentials; decorate the function that does with authenticate" % type(self).__name__)
                 limiter = self.limiter
                 wait = limiter and limiter.attempt(request.client_addr)
                 if wait:

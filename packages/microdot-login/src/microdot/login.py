@@ -118,6 +118,8 @@ class Login:
         return g.current_user
 
     async def _load(self, user_id: "Any", version: "Any") -> "Any":
+        if __debug__ and not self.user_loader_callback:
+            raise RuntimeError("Login: nothing finds users; decorate the function that does with user_loader")
         user = user_id and await invoke_handler(self.user_loader_callback, user_id)
         return user if user and getattr(user, "login_version", None) == version else None
 
