@@ -31,6 +31,20 @@ def _t(value: "Any") -> str:
     return html
 
 
+if __debug__:
+
+    def _find(path: str, compiled: str) -> None:
+        try:
+            __import__(compiled)
+        except ImportError as exc:
+            # Another name than that of the module or of the folder: the template is there, and what it imports is not.
+            if not compiled.startswith(getattr(exc, "name", None) or compiled):
+                raise
+            from os import getcwd
+
+            raise ImportError("no template: neither a file %s, seen from %s, nor a module %s" % (path, getcwd(), compiled)) from exc
+
+
 class Loader:
     """Finds templates, and keeps them.
 
@@ -67,7 +81,10 @@ class Loader:
                 render = load(self.name, name)
             except OSError:
                 # With anything as the fourth argument this is the module itself, not the package that it is in.
-                module = __import__(path.replace(".", "_").replace("/", "."), None, None, path)
+                compiled = path.replace(".", "_").replace("/", ".")
+                if __debug__:  # the compiled files of boards name the module alone
+                    _find(path, compiled)
+                module = __import__(compiled, None, None, path)
                 if Template.autoescape:
                     module._t  # what other compilers have made does not escape
                 render = module.render
