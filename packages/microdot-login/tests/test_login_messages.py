@@ -36,3 +36,16 @@ def test_a_login_without_a_user_loader_names_it(capsys: pytest.CaptureFixture[st
     asyncio.run(visit())
     said = capsys.readouterr()
     assert "user_loader" in said.err.splitlines()[-1]
+
+
+def test_a_login_without_sessions_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    app = Microdot()
+    login = Login()
+
+    @app.get("/")
+    @login
+    async def index(request: Request) -> str:
+        return "in"
+
+    assert asyncio.run(TestClient(app).get("/")).status_code == 500
+    assert "Session(app, secret_key=...)" in capsys.readouterr().err.splitlines()[-1]

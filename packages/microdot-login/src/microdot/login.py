@@ -134,6 +134,8 @@ class Login:
     def _wrapper(self, f: "F", fresh: bool = False) -> "F":
         @wraps(f)
         async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> "Any":
+            if __debug__ and not hasattr(request.app, "_session"):
+                raise RuntimeError("Login: the application has no sessions; set them up with Session(app, secret_key=...)")
             if not fresh or request.app._session.get(request).get("_fresh"):
                 if await self.get_current_user(request):
                     return await invoke_handler(f, request, *args, **kwargs)

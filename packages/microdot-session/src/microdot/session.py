@@ -225,6 +225,8 @@ def with_session(
 
     @wraps(f)
     async def wrapper(request: "Request", *args: "P.args", **kwargs: "P.kwargs") -> "Any":
+        if __debug__ and not hasattr(request.app, "_session"):
+            raise RuntimeError("with_session: the application has no sessions; set them up with Session(app, secret_key=...)")
         return await invoke_handler(f, request, request.app._session.get(request), *args, **kwargs)
 
     return wrapper  # type: ignore[return-value]  # the request is given by its place
