@@ -237,6 +237,27 @@ async def test_without_an_options_handler() -> None:
     assert cors.options_handler(request) == {PREFIX + "Allow-Origin": ALLOWED}
 
 
+class Own(Microdot):
+    """An application whose OPTIONS are answered by a method of its class."""
+
+    def options_handler(self, request: Request) -> "dict[str, str]":
+        return {"Allow": "CLASS"}
+
+
+async def test_with_an_options_handler_of_the_program() -> None:
+    app = Microdot()
+    app.options_handler = lambda request: {"Allow": "MINE"}
+    for one, expected in ((app, "MINE"), (Own(), "CLASS")):
+        cors = CORS(one, allowed_origins=[ALLOWED])
+        one.options_handler = cors.options_handler  # as programs for Microdot do
+        request = Request(one, None, "OPTIONS", "/", "1.1", {"Origin": ALLOWED})
+        assert cors.options_handler(request) == {"Allow": expected, PREFIX + "Allow-Origin": ALLOWED}
+    app = Microdot()
+    cors = CORS(app, allowed_origins=[ALLOWED])
+    app.options_handler = cors.options_handler
+    assert cors.options_handler(Request(app, None, "OPTIONS", "/", "1.1", {})) == {"Allow": "OPTIONS"}
+
+
 async def test_by_hand() -> None:
     app, cors, client = make(allowed_origins=[ALLOWED], handle_cors=False)
 

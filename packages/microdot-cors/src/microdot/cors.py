@@ -73,9 +73,7 @@ class CORS:
 
     def initialize(self, app: "Microdot", handle_cors: bool = True) -> None:
         """Set an application up; see the class for the arguments."""
-        # Not asked for by its name when it is the default one: a board would load a module for that.
-        own = "options_handler" in app.__dict__ or hasattr(type(app), "options_handler")
-        self.default_options_handler = app.options_handler if own else lambda request: app.default_options_handler(request)
+        self.default_options_handler = app.options_handler
         if handle_cors:
             hook: "Any" = self.after_request
             if __debug__:  # not on boards: a plain hook costs CPython a thread
@@ -84,8 +82,7 @@ class CORS:
                     self.after_request(request, response)
 
                 hook = after
-            app.on("after", hook)
-            app.on("error", hook)
+            app.on("error", app.on("after", hook))
 
     setup = initialize
 
@@ -107,7 +104,8 @@ class CORS:
         if allowed == "*" or origin and origin in (allowed or ()):
             headers[prefix + "Allow-Origin"] = origin or "*"
             if origin:
-                request.g._vary = getattr(request.g, "_vary", set()) | {"Origin"}
+                g = request.g
+                g._vary = getattr(g, "_vary", set()) | {"Origin"}
             if self.allow_credentials:
                 if allowed != "*":
                     headers[prefix + "Allow-Credentials"] = "true"
@@ -133,8 +131,9 @@ class CORS:
                 if allowed is not None and "*" not in allowed:
                     kept = []
                     for name in names.split(","):
-                        if name.strip().lower() in allowed:
-                            kept.append(name.strip())
+                        name = name.strip()
+                        if name.lower() in allowed:
+                            kept.append(name)
                     names = ", ".join(kept)
                 headers[prefix + "Allow-Headers"] = names
             # A page of the internet that calls a board at home: Chromium asks the board (Private Network Access).
