@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import microdot
-from microdot import Microdot, Response, _quick, _websocket_cpython, body, compat, datastructures, headers, lazy, registry, replies
+from microdot import (
+    Microdot, Response, _quick, _websocket_cpython, body, compat, datastructures, headers, incoming, lazy, registry, replies,
+)
 
 NAMES = ("X-A", "x-a", "Content-Type", "content-type", "Cache-Control", "ETag", "Date", "Set-Cookie", "Content-Length", "Connection")
 BAD_NAMES: "tuple[Any, ...]" = ("", "a b", "a:b", "a\n", "é", 3, None)
@@ -96,6 +98,55 @@ def test_query_strings() -> None:
     assert type(datastructures.parse_urlencoded("")) is datastructures.MultiDict
 
 
+class _Arriving:
+    """A connection on which a body of so many bytes comes in pieces, and then the next request."""
+
+    server = SimpleNamespace(app=SimpleNamespace(body_timeout=1), tick=1, deadline=lambda timeout: 5)
+    credit = -1
+    expires = 0
+
+    def __init__(self, size: int, pieces: "list[bytes]") -> None:
+        self.left = size
+        self.pieces = list(pieces)
+        self.buffer = self.pieces.pop(0)
+
+    async def fill(self) -> bool:
+        if not self.pieces:
+            return False
+        self.buffer += self.pieces.pop(0)
+        return True
+
+    def read_size(self, n: int = 0) -> None: ...
+
+
+def test_bodies_that_are_read_as_they_come() -> None:
+    async def read(more: "Callable[[Any, int], Any]", connection: Any, n: int) -> Any:
+        body = incoming.Incoming(connection, 9000)
+        got = []
+        try:
+            while data := await more(body, n):
+                got.append(data)
+        except Exception as exc:
+            got.append(str(exc).encode())
+        return b"".join(got), connection.left, connection.buffer + b"".join(connection.pieces)
+
+    async def compare() -> None:
+        chance = random.Random(6)
+        for _ in range(300):
+            size = chance.randrange(1, 9000)
+            data = chance.randbytes(size) + b"GET / HTTP/1.1"
+            if chance.random() < 0.1:
+                data = data[: chance.randrange(size)]  # breaks off
+            cuts = sorted(chance.choices(range(len(data) + 1), k=chance.randrange(9)))
+            pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)]) if a < b] or [b""]
+            for n in (7, 1000, 8192, 1 << 30):
+                slow = await read(_quick._more, _Arriving(size, pieces), n)
+                assert await read(_quick.more, _Arriving(size, pieces), n) == slow, (size, cuts, n)
+                assert len(data) < size or slow == (data[:size], 0, data[size:])
+
+    asyncio.run(compare())
+
+
 def test_responses() -> None:
     bodies = ("a", b"b", {"a": 1}, [1], None, 5, bytearray(b"c"))
     for content in bodies:
@@ -128,6 +179,7 @@ def test_nothing_is_missing_of_what_boards_look_for() -> None:
 def test_it_is_in_place() -> None:
     assert microdot.Response.__init__ is _quick.make_response
     assert headers.head is _quick.head and body.media_type is _quick.media_type
+    assert incoming.Incoming.more is _quick.more
 
 
 def test_masks_of_websockets() -> None:

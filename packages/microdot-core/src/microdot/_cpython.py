@@ -50,7 +50,7 @@ _SETTINGS = {
 # What is left of the buffer is copied with every request and every block of an upload: it has to be small.
 _READ_AHEAD = 16384
 _READ = 32768
-_READ_LONG = 131072  # while a long body is loaded
+_READ_LONG = 131072  # while a long body comes
 _PART = 4096
 _SURPLUS = 64  # connections above `max_connections` while others are about to go
 _LINGERING = 64  # refused ones that get a second to read why
@@ -423,8 +423,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
         self.loop = asyncio.get_running_loop()
-        if hasattr(transport, "max_size"):  # bytes per read; other event loops have another way
-            transport.max_size = _READ
+        self.read_size()
         server = self.server
         # A newcomer takes the place of one that is about to go, but a flood of them does not get far.
         if server.stopping or _full(server):
@@ -505,6 +504,11 @@ class Link(asyncio.Protocol):
             self.transport.resume_reading()
         return reader
 
+    def read_size(self, n: int = _READ) -> None:
+        """Have the socket give up to `n` bytes at once, within limits; other event loops decide that by themselves."""
+        if hasattr(self.transport, "max_size"):
+            self.transport.max_size = min(max(n, _READ), _READ_LONG)
+
     async def read_long(self, length: int) -> bytes:
         """Return the body of a request, which is longer than what there is of it.
 
@@ -517,9 +521,7 @@ class Link(asyncio.Protocol):
         wait = _late("body", "wait")
         parts = [self.buffer]
         missing = length - len(self.buffer)
-        larger = missing > _READ and hasattr(self.transport, "max_size")
-        if larger:
-            self.transport.max_size = _READ_LONG  # type: ignore[attr-defined]
+        self.read_size(missing)
         try:
             self.buffer = b""
             while missing > 0:
@@ -531,8 +533,7 @@ class Link(asyncio.Protocol):
                 missing -= len(self.buffer)
                 self.buffer = b""
         finally:
-            if larger:
-                self.transport.max_size = _READ  # type: ignore[attr-defined]
+            self.read_size()
         if missing < 0:  # the beginning of the next request
             self.buffer = parts[-1][missing:]
             parts[-1] = parts[-1][:missing]
@@ -739,6 +740,9 @@ async def listen(server: "Server", host: str, port: int, start_serving: bool) ->
     from .server import Connection
 
     _check_install()
+    # The C library gives larger blocks back to the system until it has seen one freed; to get them again costs more than
+    # to copy what is in them.
+    bytes(4 * _READ_LONG)
     loop = asyncio.get_running_loop()
     server.loop = loop
     options: "dict[str, Any]" = {}
