@@ -573,9 +573,10 @@ async def test_copy_outlives_the_next_step() -> None:
             await upload.close()
             assert listing(folder) == [], limit
         # The attribute is the default.
-        upload = await (await first_file(file("f", "x", b"1" * 1023) + b"--b--")).copy()
+        limit = FileUpload.max_memory_size
+        upload = await (await first_file(file("f", "x", b"1" * (limit - 1)) + b"--b--")).copy()
         assert listing(folder) == []
-        upload = await (await first_file(file("f", "x", b"1" * 1024) + b"--b--")).copy()
+        upload = await (await first_file(file("f", "x", b"1" * limit) + b"--b--")).copy()
         assert len(listing(folder)) == 1
         # A copy can be saved, and is gone then only when closed.
         await upload.save(folder + "/saved")
@@ -588,7 +589,7 @@ async def test_copy_outlives_the_next_step() -> None:
 
 async def test_a_copy_that_cannot_be_opened_is_removed() -> None:
     folder = make_folder()
-    before = FileUpload.folder
+    before, memory = FileUpload.folder, FileUpload.max_memory_size
     FileUpload.folder = folder + "/"
 
     def open_to_write(name: str, mode: str) -> "Any":
@@ -603,19 +604,21 @@ async def test_a_copy_that_cannot_be_opened_is_removed() -> None:
         assert len(listing(folder)) == 1
         await upload.close()
         assert listing(folder) == []
+        FileUpload.max_memory_size = 1024
         response = await post(app_of(), "/plain", WHOLE)
         assert (response.status_code, listing(folder)) == (500, [])
     finally:
         del multipart.open  # type: ignore[attr-defined]
-        FileUpload.folder = before
+        FileUpload.folder, FileUpload.max_memory_size = before, memory
         remove_folder(folder)
 
 
 async def test_with_form_data_leaves_no_temporary_file() -> None:
     # Section 21 B13, RELIABILITY I12: also when the form breaks off after a file, or the handler fails.
     folder = make_folder()
-    before = FileUpload.folder
+    before, memory = FileUpload.folder, FileUpload.max_memory_size
     FileUpload.folder = folder + "/"
+    FileUpload.max_memory_size = 1024
     app = Microdot()
     seen = []
 
@@ -640,7 +643,7 @@ async def test_with_form_data_leaves_no_temporary_file() -> None:
             assert listing(folder) == [], status
         assert seen == [2, 2]
     finally:
-        FileUpload.folder = before
+        FileUpload.folder, FileUpload.max_memory_size = before, memory
         remove_folder(folder)
 
 

@@ -4,6 +4,7 @@ A board never gets this file, and `multipart.py`, which imports it at its end, w
 """
 
 import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from tempfile import gettempdir
@@ -13,10 +14,30 @@ from . import multipart
 
 multipart.FormDataIter.buffer_size = 65536  # small blocks would cost most of the time
 multipart.FormDataIter.max_form = 65536
+multipart.FileUpload.max_memory_size = 65536  # a file on a disk costs more than the rest of a request
 multipart.FileUpload.folder = gettempdir() + os.sep
 
 _save = multipart.FileUpload.save
 _with_form_data = multipart.with_form_data
+
+
+async def _read(self: multipart.FileUpload, n: int = -1) -> bytes:
+    """Read as a board does; there is room for pieces that are joined once."""
+    if self._file:
+        return self._file.read(n)  # type: ignore[no-any-return]
+    pieces: list[bytes] = []
+    missing = n if n >= 0 else sys.maxsize
+    while missing > 0:
+        piece = self._rest.pop(0) if self._rest else self._read and await self._read(n)
+        if not piece:
+            self._read = None
+            break
+        missing -= len(piece)
+        if missing < 0:
+            self._rest.insert(0, piece[missing:])
+            piece = piece[:missing]
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def _save_anywhere(self: multipart.FileUpload, path_or_file: Any) -> str | None:
@@ -39,6 +60,7 @@ async def _save_anywhere(self: multipart.FileUpload, path_or_file: Any) -> str |
     return path
 
 
+multipart.FileUpload.read = _read  # type: ignore[method-assign]
 multipart.FileUpload.save = _save_anywhere  # type: ignore[method-assign]
 
 
