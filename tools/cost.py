@@ -102,6 +102,17 @@ def _imports(tree: ast.AST, own: str = "") -> Iterable[tuple[str, tuple[str, ...
             yield module, tuple(alias.name for alias in node.names)
 
 
+def _certain(tree: ast.AST) -> set[str]:
+    """Return the modules that a program imports whatever it finds out: not below an `if`, nor in a `try`."""
+    found = set()
+    queue = [tree]
+    while queue:
+        node = queue.pop()
+        found |= {name for name, _ in _imports(node)} if isinstance(node, (ast.Import, ast.ImportFrom)) else set()
+        queue += [] if isinstance(node, (ast.If, ast.Try)) else ast.iter_child_nodes(node)
+    return found
+
+
 def _module_name(path: str) -> str:
     return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
@@ -181,12 +192,22 @@ class Program:
 
 
 def read_program(path: Path) -> Program:
-    """Read a program and what it imports from its folder. Raises SyntaxError."""
+    """Read a program and what it imports from its folder; a part for computers only is left out if the program can do without it.
+
+    Raises:
+        SyntaxError: it is no program.
+    """
+    here = {_module_name(f"{IMPORT_NAME}/{name}") for package in packages() for name in package.board_files()}
+    elsewhere = {_module_name(f"{IMPORT_NAME}/{name}") for package in packages() for name in package.files()} - here
     program = Program(path.resolve())
     queue, seen = [program.path], {program.path}
     while queue:
         file = queue.pop()
-        for name, attributes in _imports(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+        tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
+        left_out = elsewhere - _certain(tree)
+        for name, attributes in _imports(tree):
+            if name in left_out:
+                continue
             program.imports.append((name, attributes))
             base = program.path.parent.joinpath(*name.split("."))
             for candidate in (base.with_suffix(".py"), base / "__init__.py"):

@@ -160,6 +160,16 @@ def test_exactly_the_modules_that_are_needed(tmp_path: Path) -> None:
     found = names(cost.select([], read.imports))
     assert {"sse.py", "accesslog.py"} <= found and "metrics.py" not in found and "websocket.py" not in found
     assert read.foreign() == [("machine", ())]
+    # a program for servers and boards: what a board has not it can do without
+    program.write_text(
+        "try:\n    from microdot.asgi import Microdot\nexcept ImportError:\n    from microdot import Microdot\n"
+        "from microdot.sse import SSE\nif SSE:\n    from microdot.openapi import OpenAPI\n    import microdot.auth\n"
+    )
+    found = names(cost.select([], cost.read_program(program).imports))
+    assert {"sse.py", "auth.py"} <= found
+    program.write_text("if 1:\n    import microdot.asgi\nimport microdot.asgi\n")
+    with pytest.raises(cost.Unknown, match="does not run on boards"):
+        cost.select([], cost.read_program(program).imports)
     for wanted, complaint in (
         ([("microdot.asgi", ())], "does not run on boards"),
         ([("microdot.nothing", ())], "no module microdot.nothing"),
