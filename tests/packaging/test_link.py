@@ -17,7 +17,7 @@ import pytest
 
 from link import link
 from names import BY_TEXT, rename
-from project import ROOT, Package, packages
+from project import ROOT, packages
 
 MEMBERS = packages()
 EXAMPLES = sorted((ROOT / "docs" / "examples").rglob("*.py"))

@@ -9,7 +9,6 @@ and whether they were closed under `NAME-<id>`, where the id comes from the requ
 import asyncio
 import gc
 import sys
-import time
 
 from microdot import Microdot, Request, Response, URLPattern, abort, redirect, send_file
 from support.app_settings import apply, arguments, server_context

@@ -5,8 +5,6 @@ from .outgoing import bytes_sent
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from typing import Any
-
     from . import Microdot, Request, Response
     from .app import Route
 
