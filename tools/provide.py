@@ -422,7 +422,8 @@ def main() -> int:
     unknown = sorted(set(names) - set(COMPONENTS) - {"circuitpython"})
     if unknown or not names:
         there = ", ".join([*COMPONENTS, "circuitpython"])
-        parser.error(f"{', '.join(unknown) or 'nothing'} named; there are {there}, or --all")
+        wrong = f"there is no {', '.join(unknown)}" if unknown else "name something"
+        parser.error(f"{wrong}: {there}, or --all")
     code = 0
     for name in names:
         try:

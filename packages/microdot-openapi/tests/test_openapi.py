@@ -453,10 +453,21 @@ async def test_files_for_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("arguments", [["shop:api", "x"], ["shop"]])
-def test_wrong_arguments(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["shop:api", "x"], "shop:api is no application"),
+        (["shop:nothing", "x"], "shop:nothing is no application"),
+        (["no_such_shop:app", "x"], "there is no module no_such_shop in " + str(HERE)),
+        (["shop"], "required: folder"),
+    ],
+)
+def test_wrong_arguments(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(HERE)
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(SystemExit):
         main(arguments)
+    assert said in capsys.readouterr().err
     monkeypatch.delitem(sys.modules, "shop", raising=False)

@@ -600,9 +600,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     module, _, name = options.app.partition(":")
     sys.path.insert(0, "")
-    app = importlib.import_module(module)
+    try:
+        app = importlib.import_module(module)
+    except ModuleNotFoundError as exc:
+        if not (module + ".").startswith((exc.name or "") + "."):  # the program is there, and what it imports is not
+            raise
+        parser.error("there is no module %s in %s" % (module, Path.cwd()))
     for part in (name or "app").split("."):
-        app = getattr(app, part)
+        app = getattr(app, part, None)
     if not isinstance(app, Microdot):
         parser.error("%s is no application" % options.app)
     api = OpenAPI(**{key: value for key in ("title", "version") if (value := getattr(options, key))})
