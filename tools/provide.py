@@ -423,7 +423,7 @@ def main() -> int:
     if unknown or not names:
         there = ", ".join([*COMPONENTS, "circuitpython"])
         wrong = f"there is no {', '.join(unknown)}" if unknown else "name something"
-        parser.error(f"{wrong}: {there}, or --all")
+        parser.error(f"{wrong}; there are {there}, or --all")
     code = 0
     for name in names:
         try:

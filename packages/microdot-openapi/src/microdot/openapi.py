@@ -601,7 +601,7 @@ def main(arguments: list[str] | None = None) -> None:
     module, _, name = options.app.partition(":")
     sys.path.insert(0, "")
     try:
-        app = importlib.import_module(module)
+        app: Any = importlib.import_module(module)
     except ModuleNotFoundError as exc:
         if not (module + ".").startswith((exc.name or "") + "."):  # the program is there, and what it imports is not
             raise
