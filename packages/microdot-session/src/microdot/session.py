@@ -221,7 +221,10 @@ class Session:
 def with_session(
     f: "Callable[Concatenate[Request, SessionDict, P], Any]",
 ) -> "Callable[Concatenate[Request, P], Coroutine[Any, Any, Any]]":
-    """Call the decorated handler with the session behind the request: `f(request, session, …)`."""
+    """Call the decorated handler with the session behind the request: `f(request, session, …)`.
+
+    The handler raises RuntimeError when its application has no `Session` (AttributeError in the compiled files of boards).
+    """
 
     @wraps(f)
     async def wrapper(request: "Request", *args: "P.args", **kwargs: "P.kwargs") -> "Any":

@@ -6,6 +6,7 @@ A board never gets this file, and `static.py`, which imports it at its end, work
 import os
 import re
 import time
+import warnings
 from email.utils import parsedate_to_datetime
 from io import FileIO
 from mimetypes import guess_type
@@ -72,6 +73,8 @@ class Static(static.Static):
                 raise TypeError(f"Static: no setting {name!r}")
         if not folder:
             raise ValueError("Static: name a folder, '.' for the current one")
+        if not os.path.isdir(folder):
+            warnings.warn(f"Static: there is no folder {folder}, seen from {os.getcwd()}", stacklevel=2)
         # Path and Accept-Encoding → until when that holds, file, its state, headers of the response.
         self._known: dict[tuple[str, str], tuple[float, str, tuple[float, ...], dict[str, str]]] = {}
         super().__init__(app, prefix, folder, **settings)

@@ -103,7 +103,7 @@ def _compress(data: bytes) -> bytes:
 
 
 def hashed_name(name: str, data: bytes) -> str:
-    """Return a file name with the hash of the content in it: `app.js` → `app.v-5d41402a.js`."""
+    """Return a file name with the hash of `data`, its content, in it: `app.js` → `app.v-5d41402a.js`."""
     stem, extension = posixpath.splitext(name)
     return f"{stem}.v-{hashlib.sha256(data).hexdigest()[:8]}{extension}"
 

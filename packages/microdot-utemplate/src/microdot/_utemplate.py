@@ -73,16 +73,20 @@ class Compiler:
         self.put("except Exception as _e: print('%%s:%%d: %%r' %% (%r, _n, _e)); raise; yield" % name)
 
     def fail(self, what: str) -> None:
+        """Raise the SyntaxError that says where."""
         raise SyntaxError("%s:%d: %s" % (self.name, self.line, what))
 
     def put(self, code: str) -> None:
+        """Write a line of the module."""
         self.write(" " * self.indent + code + "\n")
 
     def at(self, line: int, code: str = "pass") -> None:
+        """Write a line of the module that belongs to a line of the template, which an error is to name."""
         self.put("_n = %d" % line)
         self.put(code)
 
     def ok(self, code: str) -> bool:
+        """Tell whether this is a line of Python, here: `break` is one in loops only."""
         loop = "if 1"
         for block in self.stack:
             if block[0] in ("for", "while"):
@@ -95,6 +99,7 @@ class Compiler:
             return False
 
     def flush(self) -> None:
+        """Write what is to come out up to here, ahead of it the head of the function."""
         if self.args is not None:
             # An included one is a function within, so that it sees the variables of the outer one.
             self.put("def %s(%s):" % ("_i" if self.indent else "render", self.args))
@@ -110,6 +115,7 @@ class Compiler:
         self.text = self.values = ""
 
     def read(self, file: "Any") -> None:
+        """Take a template apart, line by line: text, `{{ }}`, `{% %}` and `{# #}`."""
         count = 0
         while True:
             line = file.readline().decode()
@@ -152,6 +158,7 @@ class Compiler:
                     self.line = count
 
     def tag(self, code: str) -> None:
+        """Write what is between `{%` and `%}`."""
         word, rest = (code.split(None, 1) + ["", ""])[:2]
         wrong = "wrong or misplaced: " + code
         if word == "args":
