@@ -194,10 +194,9 @@ def steps() -> list[Step]:
                 after=("build",),
             )
         )
-    if (ROOT / "tools" / "size.py").exists():
-        found.append(
-            Step("size", "bytes and heap within budget.toml", lambda: [_python("tools/size.py", "--check")], ("build",))
-        )
+    found.append(
+        Step("size", "bytes and heap within budget.toml", lambda: [_python("tools/size.py", "--check")], ("build",))
+    )
     return found
 
 
