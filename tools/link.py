@@ -4,6 +4,7 @@ A source has a module for each concept, because people read it. A board loads ev
 its first request, and pays for each: a module and its table, the names that several modules have, the statements that
 fetch them from each other. So the published bytecode of these modules is one file, and the others that were linked into it
 only hand on what they define, for whoever imports them by name. All other modules of the package fetch from the one file.
+A class that nobody names but its only subclass becomes part of that: sources are apart where runtimes part, a board has one.
 
     python tools/link.py packages/microdot-core        prints the linked modules of a package
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import ast
 import builtins
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -215,6 +217,27 @@ def _merge(path: str, bodies: Sequence[list[ast.stmt]]) -> list[ast.stmt]:
     return merged
 
 
+def _whole(body: list[ast.stmt], others: Sequence[str]) -> list[ast.stmt]:
+    """Make a class that is there for one subclass alone a part of that.
+
+    Args:
+        body: the statements of the linked module.
+        others: the sources of the modules that were not linked.
+    """
+    classes = {statement.name: statement for statement in body if isinstance(statement, ast.ClassDef)}
+    said = [node.id for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    said += [word for text in others for word in re.findall(r"\w+", text)]
+    for only in classes.values():
+        calls_up = any(isinstance(node, ast.Name) and node.id == "super" for node in ast.walk(only))
+        name = ast.unparse(only.bases[0]) if len(only.bases) == 1 and not calls_up else ""
+        base = classes.get(name)
+        if base and not base.bases and not base.decorator_list and said.count(name) == 1:
+            only.bases = []
+            only.body = base.body + only.body  # what both define, the latter defines last
+            body.remove(base)
+    return body
+
+
 def _handed_on(image: str, body: Sequence[ast.stmt], more: Sequence[str]) -> str:
     """Return the source of a module that was linked into another: it hands on what it used to define, and `more`."""
     own = [statement for statement in body if not isinstance(statement, (ast.Import, ast.ImportFrom))]
@@ -264,7 +287,7 @@ def link(texts: Mapping[str, str], image: str, paths: Sequence[str]) -> dict[str
             del linked[path]
         else:
             linked[path] = _handed_on(image, body, part.handed_on)
-    body = _merge(image, bodies)
+    body = _whole(_merge(image, bodies), [text for path, text in texts.items() if path not in paths])
     if modules:
         # Modules that were not linked know the linked one by these names too.
         this = ast.parse("sys.modules[__name__]", mode="eval").body

@@ -483,7 +483,7 @@ async def test_before_after_and_error() -> None:
         assert ("X-Error" in response.headers) == ("error async" in expected), path
         assert ("X-After" in response.headers) == ("after" in expected), path
     del log[:]
-    await app.dispatch(None)
+    await app.dispatch_request(None)
     assert log == ["error 400", "error async"]
     # A response sees one of the two, never both.
     del log[:]

@@ -220,7 +220,7 @@ async def listen(server: "Server", host: str, port: int, start_serving: bool) ->
     The sockets come from the attribute `pool` of the application, and when it has none, from the board's own radio.
     """
     if not start_serving:
-        raise ValueError("start_serving must be True")
+        raise ValueError("start_serving")  # with False only CPython knows what to do
     if server.ssl:
         raise ValueError("ssl: there is no HTTPS on CircuitPython; use a reverse proxy")
     pool = server.app.__dict__.get("pool") or own_pool()

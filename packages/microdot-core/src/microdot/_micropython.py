@@ -167,7 +167,7 @@ async def listen(server: "Server", host: str, port: int, start_serving: bool) ->
     import socket
 
     if not start_serving:
-        raise ValueError("start_serving must be True")
+        raise ValueError("start_serving")  # with False only CPython knows what to do
     seldom.clear()
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

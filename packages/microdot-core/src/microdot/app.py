@@ -4,7 +4,7 @@ A program that has hooks, sub-applications or error handlers loads the modules f
 `hooks.py`. Others never pay for those.
 """
 
-from .http import HTTPException, Request, Response, abort as abort, const, make_response, port as _port
+from .http import Request, Response, abort as abort, const, make_response, port as _port
 from .server import Server
 
 _port.collect()
@@ -186,7 +186,9 @@ class Microdot:
 
         def add(f: "F") -> "F":
             if not callable(f):
-                raise TypeError("route %s: not callable; is @route outermost?" % url_pattern)
+                from .methods import not_callable
+
+                not_callable(url_pattern)
             self.add_route(url_pattern, tuple(" ".join(methods).upper().split()) if methods else ("GET",), f, _port.caller(f))
             return f
 
@@ -233,14 +235,14 @@ class Microdot:
 
         Args:
             request: the request, None when it could not be read.
-            exc: why it could not.
+            exc: why it could not; else None.
 
         Returns:
             the response, whatever the application raises.
         """
         try:
             if request is None:
-                raise exc or HTTPException(400, "Bad request")
+                raise exc  # type: ignore[misc]  # given then
             if self._hooked:
                 from microdot.hooks import run
 

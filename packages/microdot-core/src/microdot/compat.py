@@ -167,7 +167,7 @@ async def dispatch_request(app: "Microdot", req: "Request | None") -> Response:
     """Do what `Microdot.dispatch_request()` says."""
     from .app import Microdot
 
-    return await Microdot.dispatch(app, req)  # the class's: that of an application may be what calls this
+    return await Microdot.dispatch(app, req, None if req else HTTPException(400, "Bad request"))  # the class's: that of an application may be what calls this
 
 
 _METHODS: "dict[str, Callable[..., Any]]" = {

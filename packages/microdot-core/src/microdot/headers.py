@@ -129,7 +129,7 @@ def set_headers(response: Response, headers: "Mapping[str, Any] | None", *reason
         own = Headers(headers)
         # What the body is counts for a new response, what the program assigns later counts more.
         if response._type and (reason or "Content-Type" not in own):
-            own["Content-Type"] = response._type
+            own["Content-Type"] = response.content_type()
         response._headers = own
 
 

@@ -112,10 +112,11 @@ def parse_head(head: bytes, max_readline: int, max_headers: int) -> "tuple[str, 
         ValueError: a line is malformed, or two of them contradict each other (400).
         HTTPException: 417, 431, 501 or 505.
     """
-    # RFC 9110 5.5: no control characters; a CR that ends no line is one of them. Of most heads one copy is enough for that.
+    # RFC 9110 5.5: no control characters; a CR that ends no line is one of them.
     if not port.is_text(head.replace(b"\r\n", b"")):
-        if not port.is_text(head.replace(b"\r\n", b"").replace(b"\n", b"")):
-            raise ValueError
+        from .rare import check_bare
+
+        check_bare(head)
     end = head.find(b"\n")
     method, target, version = head[:end].rstrip(b"\r\n").split(b" ")
     if not is_token(method) or not target or b"#" in target or b"\t" in target:
@@ -155,8 +156,7 @@ def parse_head(head: bytes, max_readline: int, max_headers: int) -> "tuple[str, 
             elif b"close" in value:
                 from .rare import closes
 
-                if closes(value):
-                    flags |= _CLOSE
+                flags |= closes(value)
         elif name in b"content-length transfer-encoding expect":  # one constant; frame() looks closer
             from .body import frame
 
@@ -483,7 +483,7 @@ class Response:
             body = body.encode()
         elif isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
-            self._type = "application/json; charset=UTF-8"
+            self._type = "application/json"
         self.body = body
         if headers or reason is not None:
             from .headers import set_headers

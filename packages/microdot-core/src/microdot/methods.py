@@ -1,4 +1,4 @@
-"""Methods of `Microdot` that a small application may do without, or use once."""
+"""Methods of `Microdot` that a small application may do without, or use once, and what is said seldom."""
 
 from .http import const
 
@@ -21,3 +21,13 @@ def attribute(app: "Microdot", name: str) -> "Any":
     from .registry import attribute as further
 
     return further(app, name)
+
+
+def not_callable(url_pattern: str) -> None:
+    """Raise the TypeError for a route whose handler is none."""
+    raise TypeError("route %s: not callable; is @route outermost?" % url_pattern)
+
+
+def tell(host: str, port: int) -> None:
+    """Print where a server listens, when it was asked to say what it does."""
+    print("Starting async server on %s:%d..." % (host, port))

@@ -11,6 +11,12 @@ _LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer 
 _SKIP = 65536 if port.SERVER else 2048  # bytes of an unread body that are read and dropped to keep a connection
 
 
+def check_bare(head: bytes) -> None:
+    """Raise ValueError unless the only control characters in a head, besides tabs, are line ends (RFC 9110 5.5, 9112 2.2)."""
+    if not port.is_text(head.replace(b"\r\n", b"").replace(b"\n", b"")):
+        raise ValueError
+
+
 def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) -> "tuple[bytes, int, bytes]":
     """Look closer at a request line that is not HTTP/1.1 in origin form (RFC 9112 2.3, 3.2).
 
@@ -48,8 +54,8 @@ def parse_odd_line(method: bytes, target: bytes, version: bytes, fields: bytes) 
     return target, 0 if version[7:] == b"0" else 1, fields
 
 
-def closes(options: bytes) -> bool:
-    """Tell whether `close` is among several connection options (RFC 9112 9.6)."""
+def closes(options: bytes) -> int:
+    """Return the flag of parse_head(), 1, when `close` is among several connection options (RFC 9112 9.6)."""
     return b",close," in b"," + options.replace(b" ", b"").replace(b"\t", b"") + b","
 
 

@@ -76,7 +76,9 @@ class Server:
         try:
             self.socket = await _port.listen(self, host, port, start_serving)
             if app.debug:
-                print("Starting async server on %s:%d..." % (host, port))
+                from .methods import tell
+
+                tell(host, port)
             if _port.SERVER:
                 if not start_serving:
                     return _port.in_background(self)
@@ -107,7 +109,7 @@ class Server:
                 expires = connection.expires
                 if connection.since:
                     timeout = self.app.idle_timeout if connection.idle else self.app.head_timeout
-                    expires = connection.since + 1 + int(timeout * 4) if timeout else 0
+                    expires = self.deadline(timeout) - self.tick + connection.since  # below 1 without a timeout
                 if 0 < expires <= self.tick:
                     connection.expire(HTTPException(408, "Request timeout"))
             except Exception:  # no heap: the server goes on without this one
