@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import ast
 import builtins
+import itertools
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -256,6 +257,17 @@ class _Fetch(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
         if _imported(node, self.parts):
             node.module = self.image
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            for first, second in reversed(list(itertools.pairwise(body))):
+                if isinstance(first, ast.ImportFrom) and isinstance(second, ast.ImportFrom):
+                    if (first.level, first.module) == (second.level, second.module):
+                        first.names += second.names
+                        body.remove(second)
         return node
 
 

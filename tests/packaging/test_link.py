@@ -7,9 +7,22 @@ the same any more is refused. That the result answers is seen on MicroPython: ev
 from __future__ import annotations
 
 import ast
+import asyncio
+import binascii
+import builtins
+import gc
+import hashlib
+import io
+import json
+import random
 import re
+import socket
+import ssl
+import struct
 import subprocess
 import sys
+import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +79,13 @@ def test_the_others_hand_on_what_they_defined() -> None:
     assert texts["p/high.py"] == "from .mid import both as both, make as make\n"
     assert "from .mid import LIMIT" in texts["p/cold.py"]
     assert texts["p/mid.py"].count("import sys") == 1 and "del sys" not in texts["p/mid.py"]
+
+
+@pytest.mark.parametrize("of_others", ["", "from ._low import Base\n", "from .mid import port\nport.Base\n"])
+def test_a_class_for_one_subclass_alone_is_part_of_it(of_others: str) -> None:
+    texts = link({**SOURCES, "p/cold.py": of_others}, "p/mid.py", ORDER)
+    assert ("class Base" in texts["p/mid.py"]) == bool(of_others)
+    assert ("class Mid:" in texts["p/mid.py"]) == (not of_others)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +188,16 @@ def test_a_name_that_is_changed_is_the_package_s_own() -> None:
             for node in ast.walk(ast.parse((package.source / name).read_text(encoding="utf-8"))):
                 if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] not in own:
                     assert not {alias.name for alias in node.names} & set(package.names), (package.name, name)
+
+
+def test_nothing_built_in_has_a_name_that_is_changed() -> None:
+    """An attribute is changed whatever it is an attribute of: a file's `tell()` would be, if a function were called that."""
+    kinds = (bytes, bytearray, memoryview, dict, set, list, tuple, str, int, OSError, type, types.CoroutineType, types.GeneratorType)
+    things = (*kinds, io.BytesIO, io.StringIO, io.FileIO, socket.socket, ssl.SSLContext, asyncio.Task, asyncio.Event, asyncio.Lock)
+    modules = (asyncio, binascii, builtins, gc, hashlib, io, json, random, re, socket, ssl, struct, sys, time)  # `os` has too many
+    taken = {name for thing in (*things, *modules) for name in dir(thing)}
+    for package in MEMBERS:
+        assert not taken & set(package.names), package.name
 
 
 def test_no_text_is_a_name_that_is_changed() -> None:

@@ -36,9 +36,9 @@ _received = bytearray(_READ)
 _pools: "list[Any]" = []  # that of the radio, when it has been asked for
 
 
-def is_text(line: bytes) -> bool:
-    """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
-    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and b"\x7f" not in line
+def is_plain(line: bytes) -> bool:
+    """Tell whether `line`, which is not empty, has no control character; tabs are for `rare.py` to allow."""
+    return min(line) > 31 and b"\x7f" not in line
 
 
 def iscoroutine(obj: object) -> bool:

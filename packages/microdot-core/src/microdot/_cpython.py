@@ -282,7 +282,7 @@ def collect() -> None:
     """Nothing to do: heaps of servers are not that small."""
 
 
-def is_text(line: bytes) -> bool:
+def is_plain(line: bytes) -> bool:
     """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
     return _CONTROL(line) is None
 

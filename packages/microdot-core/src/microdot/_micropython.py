@@ -45,10 +45,9 @@ def __getattr__(name: str) -> "Any":
     return attribute(name)
 
 
-def is_text(line: bytes) -> bool:
-    """Tell whether `line` has no control character but tabs (RFC 9110 5.5)."""
-    # min() is a loop in C, and only a tab makes it necessary to look twice.
-    return not line or (min(line) > 31 or min(line.replace(b"\t", b" ")) > 31) and b"\x7f" not in line
+def is_plain(line: bytes) -> bool:
+    """Tell whether `line`, which is not empty, has no control character; tabs are for `rare.py` to allow."""
+    return min(line) > 31 and b"\x7f" not in line  # min() is a loop in C
 
 
 class Link:
@@ -182,7 +181,6 @@ def accept(server: "Server", sock: "Any") -> "Generator[None, None, None]":
     """Accept on the listening socket `sock`, for ever."""
     from .server import Connection
 
-    link: "Any" = Connection  # type checkers take it for CPython's
     while True:
         try:
             yield core._io_queue.queue_read(sock)
@@ -193,7 +191,8 @@ def accept(server: "Server", sock: "Any") -> "Generator[None, None, None]":
             accepted, peer = sock.accept()
             try:
                 accepted.setblocking(False)
-                connection = link(server, accepted, peer)
+                # Type checkers take it for CPython's.
+                connection: "Any" = Connection(server, accepted, peer)  # type: ignore[call-arg]
                 if server.ssl:
                     from ._board import wrap_socket
 

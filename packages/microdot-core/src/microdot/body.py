@@ -127,16 +127,18 @@ def media_type(request: "Request") -> str:
 
 
 def parse(request: "Request") -> "Any":
-    """Return the body as JSON, None when it is of another media type; raises BadRequest."""
+    """Return the body as JSON, None when it is of another media type, and keep that as `json`; raises BadRequest."""
     kind = media_type(request)
+    value = None
     if kind == "application/json" or kind[:12] == "application/" and kind[-5:] == "+json":
         try:
-            return json.loads(request.body.decode())
+            value = json.loads(request.body.decode())
         except (ValueError, RuntimeError):  # too deep is a RecursionError, which is a RuntimeError
             from .errors import BadRequest
 
             raise BadRequest("Malformed JSON")
-    return None
+    request.json = value
+    return value
 
 
 port.seldom.append(__name__)

@@ -142,7 +142,7 @@ async def handle_request(app: "Microdot", reader: "Any", writer: "Any") -> None:
             raise
     except Exception as exc:
         port.print_exception(exc)
-    response = await app.dispatch(request)
+    response = await app.dispatch(request, None if request else HTTPException(400, "Bad request"))
     try:
         if response is not Response.already_handled:
             await response.write(writer)

@@ -115,7 +115,7 @@ def plain_type(response: Response) -> bytes | None:
     kind = _types.get(key)
     if kind is None:
         kind = response.content_type().encode()
-        if not _port.is_text(kind):
+        if not _port.is_plain(kind):
             return None
         if len(_types) < 100:
             _types[key] = kind

@@ -113,10 +113,10 @@ def parse_head(head: bytes, max_readline: int, max_headers: int) -> "tuple[str, 
         HTTPException: 417, 431, 501 or 505.
     """
     # RFC 9110 5.5: no control characters; a CR that ends no line is one of them.
-    if not port.is_text(head.replace(b"\r\n", b"")):
-        from .rare import check_bare
+    if not port.is_plain(head.replace(b"\r\n", b"")):
+        from .rare import check_controls
 
-        check_bare(head)
+        check_controls(head)
     end = head.find(b"\n")
     method, target, version = head[:end].rstrip(b"\r\n").split(b" ")
     if not is_token(method) or not target or b"#" in target or b"\t" in target:
@@ -135,7 +135,9 @@ def parse_head(head: bytes, max_readline: int, max_headers: int) -> "tuple[str, 
         end = fields.find(b"\n", start) + 1
         max_headers -= 1
         if end - start > max_readline or max_headers < 0:
-            raise HTTPException(431, "Header too large")
+            from .rare import too_large
+
+            raise too_large()
         colon = fields.find(b":", start, end)
         name = fields[start:colon]
         # A name that is no token catches white space before the colon, folded lines and lines without a colon
@@ -347,8 +349,7 @@ class Request:
             # Where its body was loaded: many boards are asked for nothing else.
             from microdot.body import parse
 
-            self.json = value = parse(self)
-            return value
+            return parse(self)
         from .lazy import attribute
 
         return attribute(self, name)
@@ -525,7 +526,7 @@ class Response:
             ValueError: a value would end its line.
         """
         status = self.status_code
-        if self._headers is not None or self.reason is not None or status == 204 or status == 304:
+        if self._headers is not None or self.reason is not None or status in (204, 304):
             from microdot.headers import head
 
             return head(self, version, text) + body

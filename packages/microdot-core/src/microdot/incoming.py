@@ -46,7 +46,7 @@ class Incoming:
                 line = connection.buffer[:end]
                 connection.buffer = connection.buffer[end + 1 :]
                 # 7.1: here a line ends in CRLF, and CR or other controls stand nowhere else.
-                if line[-1:] != b"\r" or not port.is_text(line[:-1]):
+                if line[-1:] != b"\r" or not port.is_plain(b" " + line[:-1].replace(b"\t", b" ")):
                     raise bad()
                 return line[:-1]
             await wait(connection)

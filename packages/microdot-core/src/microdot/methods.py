@@ -28,6 +28,6 @@ def not_callable(url_pattern: str) -> None:
     raise TypeError("route %s: not callable; is @route outermost?" % url_pattern)
 
 
-def tell(host: str, port: int) -> None:
+def announce(host: str, port: int) -> None:
     """Print where a server listens, when it was asked to say what it does."""
     print("Starting async server on %s:%d..." % (host, port))

@@ -11,9 +11,9 @@ _LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer 
 _SKIP = 65536 if port.SERVER else 2048  # bytes of an unread body that are read and dropped to keep a connection
 
 
-def check_bare(head: bytes) -> None:
-    """Raise ValueError unless the only control characters in a head, besides tabs, are line ends (RFC 9110 5.5, 9112 2.2)."""
-    if not port.is_text(head.replace(b"\r\n", b"").replace(b"\n", b"")):
+def check_controls(head: bytes) -> None:
+    """Raise ValueError unless the control characters in a head are tabs and line ends (RFC 9110 5.5, RFC 9112 2.2)."""
+    if not port.is_plain(head.replace(b"\r\n", b"").replace(b"\n", b"").replace(b"\t", b" ")):
         raise ValueError
 
 
@@ -67,6 +67,11 @@ def check_odd_host(host: bytes) -> None:
         raise ValueError
 
 
+def too_large() -> HTTPException:
+    """Return what is raised for a header line or a whole head that is too long (RFC 6585 5)."""
+    return HTTPException(431, "Header too large")
+
+
 def trim(buffer: bytes) -> bytes:
     """Return `buffer` without the empty lines that may precede a request (RFC 9112 2.2); refuse a head that is too long.
 
@@ -83,7 +88,7 @@ def trim(buffer: bytes) -> bytes:
             raise HTTPException(414, "Request line too long")
         ends = [end for end in (buffer.find(b"\n\r\n"), buffer.find(b"\n\n"), len(buffer)) if end >= 0]
         if min(ends) > Request.max_head_length:
-            raise HTTPException(431, "Header too large")
+            raise too_large()
     return buffer
 
 

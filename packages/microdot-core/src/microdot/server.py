@@ -76,9 +76,9 @@ class Server:
         try:
             self.socket = await _port.listen(self, host, port, start_serving)
             if app.debug:
-                from .methods import tell
+                from .methods import announce
 
-                tell(host, port)
+                announce(host, port)
             if _port.SERVER:
                 if not start_serving:
                     return _port.in_background(self)
