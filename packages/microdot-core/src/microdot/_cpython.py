@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from contextvars import copy_context
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -740,6 +741,7 @@ async def listen(server: "Server", host: str, port: int, start_serving: bool) ->
     from .server import Connection
 
     _check_install()
+    _check_patterns(server.app)
     # The C library gives larger blocks back to the system until it has seen one freed; to get them again costs more than
     # to copy what is in them.
     bytes(4 * _READ_LONG)
@@ -760,7 +762,14 @@ async def sleep_ms(milliseconds: int) -> None:
 
 
 def run(main: "Coroutine[Any, Any, Any]", app: "Microdot") -> None:
-    """Run the coroutine `main` in a new loop; SIGTERM shuts `app` down where the system allows it."""
+    """Run the coroutine `main` in a new loop; SIGTERM shuts `app` down where the system allows it.
+
+    Raises:
+        RuntimeError: there is a loop already.
+    """
+    if asyncio._get_running_loop() is not None:
+        main.close()
+        raise RuntimeError("app.run() starts an event loop of its own: in a coroutine await app.start_server()")
 
     interrupted = False
 
@@ -834,6 +843,18 @@ def in_background(server: "Server") -> asyncio.Server:
     task.add_done_callback(_tasks.discard)
     sockets: asyncio.Server = server.socket
     return sockets
+
+
+def _check_patterns(app: "Microdot") -> None:
+    """Warn about routes that cannot be matched: else each request that comes as far would be answered 500."""
+    from .patterns import URLPattern
+
+    for pattern in app._table[::4]:
+        if isinstance(pattern, tuple):
+            try:
+                URLPattern(pattern[0]).compile()
+            except (ValueError, re.error) as exc:
+                warnings.warn(f"route {pattern[0]}: {exc}", stacklevel=2)
 
 
 def _check_install() -> None:

@@ -27,9 +27,8 @@ print_exception = sys.print_exception
 
 # Modules that were loaded for something that seldom happens. They are let go when the connection ends, so that strangers
 # cannot fill the heap with them; what the program loaded before it served stays.
+# Sources and frozen modules stay: those would be compiled again and again, these hold next to no heap.
 seldom: "list[str]" = []
-# Sources would be compiled again and again, and frozen modules hold next to no heap.
-_MPY = globals().get("__file__", "")[-4:] == ".mpy"
 
 # Bytes that are read at once: a browser's head in two. One buffer for all connections, made early: a heap that has been in
 # use for long may have no other piece of that length.
@@ -132,10 +131,11 @@ class Link:
         try:
             unregister(self.sock)
             self.eof = True
-            while _MPY and seldom:
-                name = seldom.pop()
-                del sys.modules[name]
-                delattr(sys.modules["microdot"], name[9:])
+            if not __debug__:  # the compiled files
+                while seldom:
+                    name = seldom.pop()
+                    del sys.modules[name]
+                    delattr(sys.modules["microdot"], name[9:])
         except Exception:  # no heap, not even for an attribute: the place is free all the same
             pass
 

@@ -176,6 +176,11 @@ class Microdot:
             ValueError: the pattern is malformed.
         """
 
+        if __debug__:  # what the compiled files of boards leave out
+            if callable(url_pattern):
+                raise TypeError("a route needs a path: @app.get('/') with parentheses")
+            if isinstance(methods, str):
+                raise TypeError("route %s: methods is a list of strings" % url_pattern)
         if not len(self._table) & 15:
             # Registering leaves garbage between what stays, which cuts a heap to pieces; each time would take large heaps long.
             _port.collect()

@@ -23,8 +23,11 @@ async def wait(connection: "Connection") -> None:
     """
     server = connection.server
     if connection.credit < -1:
-        if connection.write(b"HTTP/1.1 100 Continue\r\n\r\n"):
-            await connection.flush()
+        try:
+            if connection.write(b"HTTP/1.1 100 Continue\r\n\r\n"):
+                await connection.flush()
+        except OSError:  # it has gone: as below, no failure of the handler's
+            raise HTTPException(400, "Bad request")
     timeout = server.app.body_timeout
     # Slow and steady is allowed, but who sends a byte now and then cannot hold a place for ever: all waits of a body
     # together may take four times as long as one, and a tick more for every 64 bytes.

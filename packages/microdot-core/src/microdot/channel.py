@@ -54,6 +54,8 @@ async def upgrade(request: "Request", headers: "dict[str, str]") -> "Any":
         if not hasattr(connection, "upgrade"):
             raise HTTPException(501, "This server cannot upgrade")
         return await connection.upgrade(request, headers)
-    if switch(connection, headers):
+    from .headers import Headers
+
+    if switch(connection, Headers(headers)):  # which refuses what would end a line
         await connection.flush()
     return Channel(connection)

@@ -124,14 +124,15 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
     """Make the response for an exception, through error handlers and error hooks; raises nothing but MemoryError."""
     try:
         response = make_response(await _answer(app, request, exc))
+        # A library's exception may have those of an upstream server.
+        headers = isinstance(exc, HTTPException) and exc.headers or {}
+        for name in headers:
+            response.headers.setdefault(name, headers[name])
     except MemoryError:
         raise
     except Exception as another:
         port.print_exception(another)
         response = Response("Internal server error", 500)
-    headers = isinstance(exc, HTTPException) and exc.headers or {}  # a library's exception may have those of an upstream server
-    for name in headers:
-        response.headers.setdefault(name, headers[name])
     if app._hooked:
         from .handlers import after_error
 

@@ -133,13 +133,21 @@ def set_headers(response: Response, headers: "Mapping[str, Any] | None", *reason
         response._headers = own
 
 
+if __debug__:  # what the compiled files of boards leave out
+    _NO_RESPONSE = "%r is no response: return body, status, headers, the last two may be left out"
+
+
 def make_response(value: "tuple[Any, ...]") -> Response:
     """Make a `Response` of a handler's tuple that leaves body or status out."""
     parts = list(value)
+    if __debug__ and not parts:
+        raise TypeError(_NO_RESPONSE % (value,))
     # What comes first tells what it is.
     body = b"" if parts and isinstance(parts[0], int) else parts.pop(0)
     status = parts.pop(0) if parts and isinstance(parts[0], int) else 200
-    return Response(body, status, parts[0] if parts else None)
+    if __debug__ and parts and isinstance(parts[0], (str, bytes, int)):
+        raise TypeError(_NO_RESPONSE % (value,))
+    return Response(body, status, parts[0] if parts else None)  # further ones have no meaning
 
 
 def head(response: Response, version: int, extra: str) -> bytes:

@@ -548,7 +548,7 @@ def make_response(value: "Any") -> Response:
             from .headers import make_response as make_unusual
 
             return make_unusual(value)
-        return Response(*value)
+        return Response(*value[:3])
     return Response(b"", value) if isinstance(value, int) else Response(value)
 
 

@@ -52,7 +52,13 @@ else:
             return getattr(find("Response"), name)
         module = names.get(name)
         if not module:
-            raise AttributeError(name)
+            # MicroPython asks for a module of the package here, too: `from microdot import websocket`.
+            try:
+                return __import__(name, globals(), None, (name,), 1)
+            except ImportError as exc:
+                if name not in str(exc):  # the module is there, and something that it wants is not
+                    raise
+                raise AttributeError(name)
         return getattr(__import__(module, globals(), None, (name,), 1), name)
 
     def __getattr__(name):

@@ -114,7 +114,7 @@ async def begin(app: Microdot) -> None:
         await _stop(app, done)
         raise
     # Programs register before they serve: a board gets that heap back. Who does it later loads the module again.
-    if getattr(port, "_MPY", False) and "microdot.registry" in sys.modules:
+    if not __debug__ and not port.SERVER and "microdot.registry" in sys.modules:
         del sys.modules["microdot.registry"]
         delattr(sys.modules["microdot"], "registry")
 

@@ -62,8 +62,14 @@ def closes(options: bytes) -> int:
 def check_odd_host(host: bytes) -> None:
     """Raise ValueError when a Host header that is no plain name or address is malformed (RFC 9110 7.2)."""
     colon = host.rfind(b":")
-    number = host[colon + 1 :] if colon > host.rfind(b"]") else b""
-    if b"#" in host or not is_token(host, b":[](),;=") or number and not number.isdigit():
+    name = host
+    if colon > host.rfind(b"]"):
+        name = host[:colon]
+        if host[colon + 1 :] and not host[colon + 1 :].isdigit():
+            raise ValueError
+    # RFC 3986 3.2.2: brackets are around an address that has colons, and nowhere else.
+    literal = name[:1] == b"[" and name[-1:] == b"]"
+    if b"#" in name or not is_token(name[1:-1] if literal else name, b":(),;=" if literal else b"(),;="):
         raise ValueError
 
 
@@ -86,8 +92,9 @@ def trim(buffer: bytes) -> bytes:
     if len(buffer) >= Request.max_readline:
         if not 0 <= buffer.find(b"\n") < Request.max_readline:
             raise HTTPException(414, "Request line too long")
-        ends = [end for end in (buffer.find(b"\n\r\n"), buffer.find(b"\n\n"), len(buffer)) if end >= 0]
-        if min(ends) > Request.max_head_length:
+        most = Request.max_head_length
+        # No further: what is behind may be a long body.
+        if len(buffer) > most and buffer.find(b"\n\r\n", 0, most + 3) < 0 and buffer.find(b"\n\n", 0, most + 2) < 0:
             raise too_large()
     return buffer
 
