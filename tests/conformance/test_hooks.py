@@ -593,6 +593,14 @@ def done_app(log: "list[Any]") -> Microdot:
     async def aborting(request: Request) -> None:
         abort(418)
 
+    @app.get("/split")
+    async def split(request: Request) -> None:
+        abort(401, None, {"WWW-Authenticate": "Basic\r\nX: y"})
+
+    @app.get("/split-upgrade")
+    async def split_upgrade(request: Request) -> None:
+        await request.upgrade({"Upgrade": "x\r\nX: y"})
+
     app.get("/before")(lambda request: "never")
     app.get("/after")(lambda request: "after")
 
@@ -626,6 +634,8 @@ ENDS: "tuple[tuple[str, str, int | None, str | None], ...]" = (
     ("OPTIONS", "/good", 200, None),
     ("GET", "/fail", 500, None),
     ("GET", "/abort", 418, None),
+    ("GET", "/split", 500, None),
+    ("GET", "/split-upgrade", 500, None),
     ("GET", "/before", 403, None),
     ("GET", "/after", 500, None),
     ("GET", "/broken", 200, "ZeroDivisionError"),

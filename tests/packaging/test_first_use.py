@@ -47,6 +47,8 @@ FIRST = (
     ("from microdot.microdot import urldecode, urlencode\nprint(urlencode('?a=b'), urldecode('%2f%%'))", "%3Fa%3Db /%%"),
     ("from asyncio import run\nfrom microdot.microdot import invoke_handler\nprint(run(invoke_handler(lambda x: x, 1)))", "1"),
     ("from microdot.microdot import MUTED_SOCKET_ERRORS\nprint(sorted(MUTED_SOCKET_ERRORS))", "[32, 54, 104, 128]"),
+    ("from microdot import sse, static\nfrom microdot.sse import SSE\nprint(sse.SSE is SSE, static.Static.__name__)", "True Static"),
+    ("import microdot\nprint(hasattr(microdot, 'nothing'), getattr(microdot, 'x', 5))", "False 5"),
     (APP + "print(app.url_map, app.before_request_handlers, app.error_handlers, app.server)", "[] [] {} None"),
     (APP + "print(app.options_handler(request(method='OPTIONS')))", "{'Allow': 'OPTIONS'}"),
     (APP + "app.mount(Microdot(), '/x', local=True)\nprint(app.url_map)", "[]"),

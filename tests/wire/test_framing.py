@@ -50,6 +50,13 @@ def ids(table: dict[str, bytes]) -> pytest.MarkDecorator:
         "angle": b"GET /text HTTP/1.1\r\nHost: <a>\r\n\r\n",
         "quote": b'GET /text HTTP/1.1\r\nHost: a"b\r\n\r\n',
         "url": b"GET /text HTTP/1.1\r\nHost: http://localhost\r\n\r\n",
+        "two-ports": b"GET /text HTTP/1.1\r\nHost: a:80:90\r\n\r\n",
+        "no-number": b"GET /text HTTP/1.1\r\nHost: [::1]:x\r\n\r\n",
+        "open-bracket": b"GET /text HTTP/1.1\r\nHost: [::1\r\n\r\n",
+        "brackets-twice": b"GET /text HTTP/1.1\r\nHost: [[::1]]\r\n\r\n",
+        "brackets-within": b"GET /text HTTP/1.1\r\nHost: a[1]\r\n\r\n",
+        "brackets-empty": b"GET /text HTTP/1.1\r\nHost: []\r\n\r\n",
+        "port-only": b"GET /text HTTP/1.1\r\nHost: :80\r\n\r\n",
     }
 )
 def test_h1_bad_host(server: Server, message: bytes) -> None:
@@ -58,7 +65,7 @@ def test_h1_bad_host(server: Server, message: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["localhost", "localhost:5000", "127.0.0.1:80", "[::1]", "[::1]:8080", "a_b.example-1.com", "", "LOCALHOST", "a."]
+    "value", ["localhost", "localhost:5000", "127.0.0.1:80", "[::1]", "[::1]:8080", "[v1.x:y]", "a:", "(a)", "a_b.example-1.com", "", "LOCALHOST", "a."]
 )
 def test_h1_good_host(server: Server, value: str) -> None:
     """RFC 9110 7.2; an empty field is what a client sends when the target has no authority (RFC 9112 3.2)."""

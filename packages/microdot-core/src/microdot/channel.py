@@ -49,13 +49,14 @@ class Channel:
 
 async def upgrade(request: "Request", headers: "dict[str, str]") -> "Any":
     """Do what `Request.upgrade()` says."""
+    from .headers import Headers
+
     connection = request.connection
+    headers = Headers(headers)  # which refuses what would end a line
     if not hasattr(connection, "fill"):  # not the native server's
         if not hasattr(connection, "upgrade"):
             raise HTTPException(501, "This server cannot upgrade")
         return await connection.upgrade(request, headers)
-    from .headers import Headers
-
-    if switch(connection, Headers(headers)):  # which refuses what would end a line
+    if switch(connection, headers):
         await connection.flush()
     return Channel(connection)

@@ -1,0 +1,68 @@
+"""What a programmer is told who made a common mistake: the message names the cause, and what to write.
+
+Portable: CPython, MicroPython from sources; the compiled files of boards leave these checks out.
+"""
+
+import microdot
+from microdot import Microdot, Request, Response
+from microdot.test_client import TestClient
+from support.checks import CPYTHON, raised
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CHECKED = microdot.__file__[-3:] == ".py"
+
+
+def handler(request: Request) -> str:
+    return "answer"
+
+
+def test_a_route_without_a_path() -> None:
+    if CHECKED:
+        app = Microdot()
+        for decorator in (app.get, app.post, app.route):
+            assert "@app.get('/')" in str(raised(TypeError, decorator, handler))
+
+
+def test_methods_as_one_string() -> None:
+    if CHECKED:
+        assert "route /x: methods is a list" in str(raised(TypeError, lambda: Microdot().route("/x", methods="GET")))
+
+
+def test_a_handler_that_is_none() -> None:
+    """With decorators the wrong way round @route gets what the other one returned."""
+    for what in (None, "handler", Response("x")):
+        assert "is @route outermost?" in str(raised(TypeError, Microdot().get("/x"), what))
+
+
+def test_an_error_handler_for_neither_status_nor_exception() -> None:
+    if CHECKED:
+        assert "a status, as a number, or a class" in str(raised(TypeError, Microdot().errorhandler, "404"))
+
+
+async def test_odd_tuples() -> None:
+    odd: "tuple[Any, ...]" = ((), (200, "body"), ("body", "404 Not Found"))
+    for value in odd:
+        if CPYTHON:
+            from microdot.http import make_response
+
+            message = str(raised(TypeError, make_response, value))
+            assert repr(value) in message and "body, status, headers" in message, value
+        app = Microdot()
+        app.get("/")(lambda request, value=value: value)
+        assert (await TestClient(app).get("/")).status_code == 500, value
+
+
+async def test_what_is_behind_the_headers_is_ignored() -> None:
+    """Contract 7.2."""
+    app = Microdot()
+    app.get("/")(lambda request: ("body", 201, {"X-A": "b"}, 4, 5))
+    response = await TestClient(app).get("/")
+    assert (response.status_code, response.headers["X-A"]) == (201, "b")
+
+
+async def test_run_within_a_loop() -> None:
+    if CPYTHON:
+        assert "await app.start_server()" in str(raised(RuntimeError, Microdot().run))
