@@ -120,11 +120,12 @@ class _Arriving:
 
 
 def test_bodies_that_are_read_as_they_come() -> None:
-    async def read(more: "Callable[[Any, int], Any]", connection: Any, n: int) -> Any:
-        body = incoming.Incoming(connection, 9000)
+    async def read(cls: "type[_quick._Incoming]", connection: Any, n: int) -> Any:
+        body = cls(connection, 9000)
         got = []
         try:
-            while data := await more(body, n):
+            while data := await body.more(n):
+                assert len(data) <= n
                 got.append(data)
         except Exception as exc:
             got.append(str(exc).encode())
@@ -140,8 +141,8 @@ def test_bodies_that_are_read_as_they_come() -> None:
             cuts = sorted(chance.choices(range(len(data) + 1), k=chance.randrange(9)))
             pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)]) if a < b] or [b""]
             for n in (7, 1000, 8192, 1 << 30):
-                slow = await read(_quick._more, _Arriving(size, pieces), n)
-                assert await read(_quick.more, _Arriving(size, pieces), n) == slow, (size, cuts, n)
+                slow = await read(_quick._Incoming, _Arriving(size, pieces), n)
+                assert await read(_quick.Incoming, _Arriving(size, pieces), n) == slow, (size, cuts, n)
                 assert len(data) < size or slow == (data[:size], 0, data[size:])
 
     asyncio.run(compare())
@@ -179,7 +180,7 @@ def test_nothing_is_missing_of_what_boards_look_for() -> None:
 def test_it_is_in_place() -> None:
     assert microdot.Response.__init__ is _quick.make_response
     assert headers.head is _quick.head and body.media_type is _quick.media_type
-    assert incoming.Incoming.more is _quick.more
+    assert incoming.Incoming is _quick.Incoming
 
 
 def test_masks_of_websockets() -> None:

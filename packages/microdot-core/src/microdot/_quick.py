@@ -31,7 +31,7 @@ _set_item = Headers.__setitem__
 _head = headers.head
 _send = bodies.send
 _load = body.load
-_more = incoming.Incoming.more
+_Incoming = incoming.Incoming
 _media_type = body.media_type
 _parse_headers = headers.parse_headers
 _parse_urlencoded = datastructures.parse_urlencoded
@@ -90,7 +90,7 @@ def get_headers(response: Response) -> NoCaseDict:
     if own is None:
         own = response._headers = Headers()
         if response._type:
-            own["Content-Type"] = response._type
+            own["Content-Type"] = response.content_type()
     return own
 
 
@@ -106,7 +106,7 @@ def make_response(
         body = body.encode()
     elif isinstance(body, (dict, list)):
         body = dumps(body).encode()
-        self._type = "application/json; charset=UTF-8"
+        self._type = "application/json"
     elif body is None and status_code == 200:
         body = b""
         status_code = 204
@@ -219,29 +219,40 @@ async def load(request: Request) -> None:
     request.pending = None
 
 
-async def more(self: incoming.Incoming, n: int) -> bytes:
-    """Do what `Incoming.more()` says: the socket gives as much as is asked for, so that little of it has to be copied."""
-    connection = self._connection
-    left = connection.left
-    if left <= 0:
-        return await _more(self, n)
-    if n > left:
-        n = left
-    data = connection.buffer
-    if not data:
-        connection.read_size(n)
-        try:
-            await body.wait(connection)
-        finally:
-            connection.read_size()
-        data = connection.buffer
-    if len(data) > n:
-        connection.buffer = data[n:]
-        data = data[:n]
-    else:
-        connection.buffer = b""
-    connection.left = left - len(data)
-    return data
+class Incoming(incoming.Incoming):
+    """Does what `incoming.Incoming` says: a long body comes in large pieces, of which what is read is copied, and not the rest."""
+
+    _piece = b""  # taken out of the connection's buffer
+    _at = 0  # where in it begins what was not read
+
+    async def more(self, n: int) -> bytes:
+        """Read at most `n` bytes as they come; empty at the end."""
+        piece = self._piece
+        at = self._at
+        if not piece:
+            connection = self._connection
+            left = connection.left
+            if left <= 0:
+                return await super().more(n)
+            piece = connection.buffer
+            if not piece:
+                connection.read_size(left)
+                try:
+                    await body.wait(connection)
+                finally:
+                    connection.read_size()
+                piece = connection.buffer
+            connection.buffer = piece[left:]
+            piece = piece[:left]
+            connection.left = left - len(piece)
+        end = at + n
+        if end < len(piece):
+            self._piece = piece
+            self._at = end
+            return piece[at:end]
+        self._piece = b""
+        self._at = 0
+        return piece[at:]
 
 
 class _Spellings(dict[bytes, "tuple[str, str]"]):
@@ -424,7 +435,7 @@ headers.parse_headers = parse_headers
 Response.headers = property(get_headers, Response.headers.fset)  # type: ignore[assignment,attr-defined]
 bodies.send = stream
 body.load = load
-incoming.Incoming.more = more  # type: ignore[method-assign]
+incoming.Incoming = Incoming  # type: ignore[misc]
 body.media_type = media_type
 datastructures.parse_urlencoded = parse_urlencoded
 
