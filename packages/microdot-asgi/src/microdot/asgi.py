@@ -173,7 +173,8 @@ class _Connection:
     gone = False  # the client
     cancelled = False  # what streamed to it, for that reason
     ended = False  # the body is complete
-    _buffer = b""
+    _buffer = b""  # of the body, and where in it begins what was not read
+    _at = 0
     _lock: "asyncio.Lock | None" = None
 
     def __init__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -202,12 +203,16 @@ class _Connection:
             async with self._lock:
                 while not self._buffer and not self.ended:
                     await self._take()
+        # Servers give pieces of any length; what is left of one is not copied with each that is read of it.
         data = self._buffer
-        if len(data) <= n:
-            self._buffer = b""
-            return data
-        self._buffer = data[n:]
-        return data[:n]
+        at = self._at
+        end = at + n
+        if len(data) > end:
+            self._at = end
+            return data[at:end]
+        self._buffer = b""
+        self._at = 0
+        return data[at:] if at else data
 
     async def _take(self) -> None:
         """Take one message of the server."""
@@ -219,7 +224,11 @@ class _Connection:
             if not self.ended:
                 raise HTTPException(400, "Bad request")
         elif event["type"] == "http.request":
-            self._buffer += event.get("body") or b""
+            body: bytes = event.get("body") or b""
+            if self._buffer:
+                body = self._buffer[self._at :] + body
+                self._at = 0
+            self._buffer = body
             self.ended = not event.get("more_body")
 
     async def take_whole(self, length: bytes, limit: int) -> "bytes | None":
@@ -255,7 +264,7 @@ class _Connection:
             self._lock = asyncio.Lock()
         try:
             while not self.gone:
-                if len(self._buffer) > _READ_AHEAD:
+                if len(self._buffer) - self._at > _READ_AHEAD:
                     await asyncio.sleep(0.25)  # more would defeat the back-pressure of the server
                 else:
                     async with self._lock:  # the handler may be reading too
@@ -279,6 +288,7 @@ class _Connection:
     async def _skip(self) -> None:
         while not self.ended:
             self._buffer = b""
+            self._at = 0
             await self._take()
 
     async def pass_on(self, event: "dict[str, Any]") -> None:
