@@ -52,6 +52,14 @@ def test_names_of_the_core_module() -> None:
         assert getattr(core, name) is not None, name
 
 
+def test_modules_as_names_of_the_package() -> None:
+    """`from microdot import websocket` imports the module, as it does from any package; so does `from microdot import microdot`."""
+    from microdot import microdot as same, test_client
+
+    assert same is core
+    assert test_client.TestClient is not None
+
+
 def test_a_name_that_is_not_there() -> None:
     """The lazy package must fail as any module does: programs probe with hasattr()."""
     for module in (microdot, core):
