@@ -8,6 +8,7 @@ import asyncio
 from microdot import Microdot, Request, Response
 from microdot.microdot import NoCaseDict
 from microdot.test_client import TestClient, TestResponse
+from microdot.websocket import WebSocketError, websocket_upgrade, with_websocket
 from support.checks import CPYTHON, raised_async
 
 TYPE_CHECKING = False
@@ -661,6 +662,49 @@ async def test_websocket_handshake() -> None:
     assert seen["Sec-WebSocket-Version"] == "8"
     assert seen["Origin"] == "http://a.com"
     assert seen["Cookie"] == "a=b"
+
+
+async def test_websocket_handshake_as_an_ordinary_request() -> None:
+    """Tests of who may connect send the headers of a handshake with get(): who may gets no status, others theirs."""
+    app = Microdot()
+    ended: "list[str]" = []
+
+    @app.route("/ws")
+    async def ws(request: Request) -> "Any":
+        if request.args.get("token") != "right":
+            return "Forbidden", 403
+        socket = await websocket_upgrade(request)
+        try:
+            await socket.send("hello")
+            await socket.receive()
+        except WebSocketError:
+            ended.append("gone")
+        return Response.already_handled
+
+    @app.route("/decorated")
+    @with_websocket
+    async def decorated(request: Request, ws: "Any") -> None:
+        await ws.receive()
+
+    @app.get("/version")
+    async def version(request: Request) -> str:
+        return request.http_version
+
+    client = TestClient(app)
+    headers = {
+        "upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    for path, status in (("/ws?token=right", None), ("/ws?token=wrong", 403), ("/ws", 403), ("/decorated", None)):
+        response = await client.get(path, headers=headers)
+        assert response.status_code == status, (path, response.status_code)
+    assert ended == ["gone"]
+    assert (await client.get("/decorated")).status_code == 400
+    # RFC 9110 section 7.8: HTTP/1.0 knows no Upgrade.
+    assert (await client.get("/version", headers)).text == "1.1"
+    assert (await client.get("/version")).text == "1.0"
 
 
 async def test_websocket_handler_that_fails() -> None:

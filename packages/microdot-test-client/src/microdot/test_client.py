@@ -330,7 +330,9 @@ class TestClient:
             ValueError: the request can't be parsed, or a line is longer than `Request.max_readline`.
             Exception: whatever the body of the response raises.
         """
-        return await self._request(method, path, headers, body, sock, _Peer(), "1.0")
+        # RFC 9110 section 7.8: there is no Upgrade in HTTP/1.0.
+        version = "1.0" if _value(headers, "Upgrade") is None else "1.1"
+        return await self._request(method, path, headers, body, sock, _Peer(), version)
 
     async def get(self, path: str, headers: "Mapping[str, Any] | None" = None) -> TestResponse:
         """Send a GET request; see `request()`."""
