@@ -4,6 +4,11 @@ Browsers say where a request comes from: in `Sec-Fetch-Site` (Fetch metadata), o
 has to be put into forms.
 """
 
+# For the first request: a board loads them now, while its heap is in one piece (docs/design.md, "What is loaded when").
+import microdot.headers
+import microdot.lazy
+import microdot.outgoing
+
 from .http import abort, const, is_token
 
 TYPE_CHECKING = const(False)

@@ -1,5 +1,8 @@
 """How an application is doing: requests counted and timed in memory of a fixed size, for Prometheus and for people."""
 
+# For the first request: a board loads it now, while its heap is in one piece (docs/design.md, "What is loaded when").
+import microdot.headers
+
 from .http import const
 from .outgoing import bytes_sent
 

@@ -171,11 +171,11 @@ class FileUpload:
             HTTPException: the upload broke off; nothing is left behind.
         """
         if hasattr(path_or_file, "write"):
-            data = await self.read(FormDataIter.buffer_size)
-            while data:
-                path_or_file.write(data)
+            while True:
                 data = await self.read(FormDataIter.buffer_size)
-            return None
+                if not data:
+                    return None
+                path_or_file.write(data)
         folder = path_or_file[: path_or_file.rfind("/") + 1]
         name = folder + ".part" + os.urandom(8).hex()
         file = open(name, "wb")
@@ -253,6 +253,7 @@ class FormDataIter:
     max_form = 16384
 
     _file: "FileUpload | None" = None
+    _at = 0  # how much of a body in memory was parsed
 
     def __init__(self, request: "Request") -> None:
         self.request = request
@@ -271,7 +272,13 @@ class FormDataIter:
             event = self._send(data)
             if event is not None:
                 return event
-            data = await self.request.stream.read(self.buffer_size)
+            body = self.request.body
+            if body:  # in memory: a board loads no module that makes a stream of it
+                start = self._at
+                self._at = start + self.buffer_size
+                data = body[start : self._at]
+            else:
+                data = await self.request.stream.read(self.buffer_size)
             if not data:
                 raise HTTPException(400)
 

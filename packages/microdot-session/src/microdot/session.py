@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from .helpers import invoke_handler, same, wraps
 from .http import const
+from .replies import send_cookie
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -170,8 +171,6 @@ class Session:
             value: its value; an empty one deletes it.
             options: arguments of `Response.set_cookie()` that go before those of the session.
         """
-        from .replies import send_cookie
-
         send_cookie(request, cookie, value, **dict(self.cookie_options, **options))
 
     def encode(self, payload: "Mapping[str, Any]", secret_key: "Any" = None) -> str:

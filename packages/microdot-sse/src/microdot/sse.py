@@ -8,6 +8,7 @@ import json
 import sys
 from asyncio import Event, create_task, sleep
 
+from .headers import check_value
 from .http import const
 from .wire import field
 
@@ -80,10 +81,9 @@ class SSE:
         mark = b": "
         if not comment:
             mark = b"data: "
-            from .headers import check_value  # loaded by then, because the response has one
-
-            milliseconds = None if retry is None else int(retry * 1000)
-            for name, value in (("retry", milliseconds), ("event", event or None), ("id", event_id)):
+            if retry is not None:
+                retry = int(retry * 1000)  # in milliseconds
+            for name, value in (("retry", retry), ("event", event or None), ("id", event_id)):
                 if value is not None:
                     check_value(str(value))
                     head += "%s: %s\n" % (name, value)
@@ -114,8 +114,7 @@ class SSE:
         except Exception as exc:
             self._error = exc
         finally:
-            self.closed = True
-            self.event.set()
+            self.server_stops()
 
     async def _beat(self) -> None:
         while self.heartbeat:
@@ -142,7 +141,7 @@ class SSE:
         return data
 
     def server_stops(self) -> None:
-        """End the stream as if the handler had: the server stops, and browsers come back when there is one again."""
+        """End the stream: the handler has ended, or the server stops, and browsers come back when there is one again."""
         self.closed = True
         self.event.set()
 

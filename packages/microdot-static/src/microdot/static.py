@@ -8,6 +8,10 @@ Whatever the path of a request is, no file outside the folder is served, and non
 import os
 import time
 
+# For the first request: a board loads them now, while its heap is in one piece (docs/design.md, "What is loaded when").
+import microdot.files
+import microdot.lazy
+
 from .datastructures import unquote
 from .http import abort, const, date
 from .named import Response

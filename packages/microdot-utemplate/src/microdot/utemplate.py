@@ -6,6 +6,9 @@
 The compiler is a module of its own (`_utemplate.py`), loaded when there is a template that is not compiled.
 """
 
+# For the first request: a board loads it now, while its heap is in one piece (docs/design.md, "What is loaded when").
+import microdot.outgoing
+
 from .http import const
 
 TYPE_CHECKING = const(False)
