@@ -5,7 +5,7 @@ Portable: CPython and MicroPython.
 
 import asyncio
 
-from microdot import Microdot, Request, Response
+from microdot import AsyncBytesIO, Microdot, Request, Response
 from microdot.microdot import NoCaseDict
 from microdot.test_client import TestClient, TestResponse
 from microdot.websocket import WebSocketError, websocket_upgrade, with_websocket
@@ -702,6 +702,11 @@ async def test_websocket_handshake_as_an_ordinary_request() -> None:
         assert response.status_code == status, (path, response.status_code)
     assert ended == ["gone"]
     assert (await client.get("/decorated")).status_code == 400
+    # A request that was made from streams has no connection that could be handed over.
+    data = b"GET /decorated HTTP/1.1\r\n" + b"".join(("%s: %s\r\n" % line).encode() for line in headers.items()) + b"\r\n"
+    stream = AsyncBytesIO(data)
+    request = await Request.create(app, stream, stream, ("127.0.0.1", 1234))
+    assert (await app.dispatch_request(request)).status_code == 501
     # RFC 9110 section 7.8: HTTP/1.0 knows no Upgrade.
     assert (await client.get("/version", headers)).text == "1.1"
     assert (await client.get("/version")).text == "1.0"
