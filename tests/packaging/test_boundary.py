@@ -60,7 +60,7 @@ RESPONSES = ("response", "res", "_response")
 
 def offered() -> dict[str, set[str]]:
     """Return what docs/writing-extensions.md offers: module → names."""
-    table = PAGE.read_text(encoding="utf-8").partition("## What you may import")[2].partition("\n##")[0]
+    table = PAGE.read_text(encoding="utf-8").partition("## What you may import")[2].partition("\n## ")[0]
     rows = re.findall(r"(?m)^\| `([\w.]+)` \| (.+?) \|", table)
     return {module: set(re.findall(r"`(\w+)`", names)) for module, names in rows}
 
@@ -68,7 +68,7 @@ def offered() -> dict[str, set[str]]:
 def loadable() -> set[str]:
     """Return the modules of the core that the page lets packages import for their own sake."""
     table = PAGE.read_text(encoding="utf-8").partition("### Modules that you may import")[2].partition("\n### ")[0]
-    return {module for row in re.findall(r"(?m)^\| (.+?) \|", table) for module in re.findall(r"`(microdot\.\w+)`", row)}
+    return {module for row in re.findall(r"(?m)^\| .+? \| (.+?) \|$", table) for module in re.findall(r"`(microdot\.\w+)`", row)}
 
 
 def owners() -> dict[str, str]:
