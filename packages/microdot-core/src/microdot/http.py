@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .headers import Headers, NoCaseDict
 
 _CLOSE = const(1)  # a flag of parse_head()
+_HASH = const(35)  # characters as numbers: a board has no object to hold for them
+_TAB = const(9)
 
 
 class HTTPException(Exception):
@@ -119,7 +121,7 @@ def parse_head(head: bytes, max_readline: int, max_headers: int) -> "tuple[str, 
         check_controls(head)
     end = head.find(b"\n")
     method, target, version = head[:end].rstrip(b"\r\n").split(b" ")
-    if not is_token(method) or not target or b"#" in target or b"\t" in target:
+    if not is_token(method) or not target or _HASH in target or _TAB in target:
         raise ValueError
     fields = head[end : -2 if head[-2] == 13 else -1]  # from the line end before the first to the one behind the last
     minor = 1
@@ -169,7 +171,7 @@ def parse_head(head: bytes, max_readline: int, max_headers: int) -> "tuple[str, 
             raise ValueError
     elif host:
         name, mark, number = host.partition(b":")
-        if not is_token(name) or b"#" in name or number and not number.isdigit():
+        if not is_token(name) or _HASH in name or number and not number.isdigit():
             from .rare import check_odd_host
 
             check_odd_host(host)
