@@ -3,8 +3,11 @@
 Portable: CPython and MicroPython.
 """
 
+import asyncio
+
 from microdot import Microdot, Request, abort
 from microdot.test_client import TestClient
+from support.checks import CPYTHON
 from support.loopback import Running
 
 TYPE_CHECKING = False
@@ -62,6 +65,25 @@ async def waiting(request: Request, name: str = "nobody") -> str:
     return "text " + name
 
 
+async def _slowly(request: Request, name: str) -> str:
+    await asyncio.sleep(0.01)
+    return await waiting(request, name)
+
+
+def passes_on(request: Request, name: str = "nobody") -> "Any":
+    """Return what an async function gives, as plain functions of working programs do that never heard of `await`."""
+    return waiting(request, name)
+
+
+def passes_on_slowly(request: Request, name: str = "nobody") -> "Any":
+    """As before, of one that has to wait: a board cannot tell its coroutine from a body that comes in pieces."""
+    return _slowly(request, name)
+
+
+def passes_on_a_failure(request: Request, name: str = "") -> "Any":
+    return fails_later(request, name)
+
+
 def fails(request: Request, name: str = "") -> str:
     raise ValueError(name)
 
@@ -81,6 +103,8 @@ async def refuses_later(request: Request, name: str = "") -> str:
 HANDLERS: "tuple[tuple[str, Callable[..., Any]], ...]" = (
     ("plain", plain),
     ("async", waiting),
+    ("passes-on", passes_on),
+    ("passes-on-slowly", passes_on_slowly),
     ("decorated-plain", decorated(plain)),
     ("decorated-async", decorated(waiting)),
     ("async-around-async", decorated_async(waiting)),
@@ -97,6 +121,7 @@ HANDLERS: "tuple[tuple[str, Callable[..., Any]], ...]" = (
 FAILURES: "tuple[tuple[str, Callable[..., Any], int], ...]" = (
     ("fails", fails, 500),
     ("fails-later", fails_later, 500),
+    ("passes-on-a-failure", passes_on_a_failure, 500),
     ("decorated-fails", decorated(fails), 500),
     ("decorated-fails-later", decorated(fails_later), 500),
     ("refuses", refuses, 418),
@@ -143,3 +168,65 @@ async def test_every_kind_of_handler_on_the_server() -> None:
         for path, _, expected in FAILURES:
             status, _headers, body = await server.get("/" + path + "/ann")
             assert (status, body) == (expected, b"failed ann" if expected == 500 else b"no ann"), (path, status, body)
+
+
+async def test_plain_functions_around_the_handler() -> None:
+    """What stands before and after a handler may be a plain function that returns a coroutine, too."""
+    app = Microdot()
+
+    async def check(request: Request) -> "tuple[str, int] | None":
+        await asyncio.sleep(0.01)
+        return ("denied", 403) if request.args.get("deny") else None
+
+    async def tell(exc: Exception) -> "tuple[str, int]":
+        await asyncio.sleep(0.01)
+        return "told " + str(exc), 409
+
+    _others["check"] = check
+    _others["tell"] = tell
+    app.before_request(_before)
+    app.errorhandler(ValueError)(_on_error)
+    app.get("/fails/<name>")(passes_on_a_failure)
+    app.get("/")(passes_on_slowly)
+    async with Running(app) as server:
+        for path, status, body in (("/", 200, b"text nobody"), ("/?deny=1", 403, b"denied"), ("/fails/ann", 409, b"told ann")) * 2:
+            answer = await server.get(path)
+            assert (answer[0], answer[2]) == (status, body), (path, answer)
+
+
+_others: "dict[str, Callable[..., Any]]" = {}
+
+
+def _before(request: Request) -> "Any":
+    return _others["check"](request)
+
+
+def _on_error(request: Request, exc: Exception) -> "Any":
+    return _others["tell"](exc)
+
+
+async def test_a_forgotten_await() -> None:
+    """On boards a coroutine that is returned looks like a body: no good answer comes of it, but everybody else's do, as before.
+
+    CPython knows one from the other, answers 500 and warns.
+    """
+    if CPYTHON:
+        return
+    app = Microdot()
+
+    @app.get("/forgotten")
+    async def forgotten(request: Request) -> "Any":
+        return _slowly(request, "x")
+
+    @app.get("/")
+    async def index(request: Request) -> str:
+        return "fine"
+
+    async with Running(app) as server:
+        for _ in range(3):
+            connection = await server.connect()
+            await connection.send(b"GET /forgotten HTTP/1.1\r\nHost: a\r\n\r\n")
+            await asyncio.sleep(0.05)
+            assert (await server.get("/"))[2] == b"fine"
+            await connection.close()
+        assert (await server.get("/"))[2] == b"fine"

@@ -1,12 +1,13 @@
-"""What a programmer is told who made a common mistake: the message names the cause, and what to write.
+"""What a programmer is told who made a common mistake: the message names the cause, and what to write; and what is none.
 
 Portable: CPython, MicroPython from sources; the compiled files of boards leave these checks out.
 """
 
 import microdot
-from microdot import Microdot, Request, Response
+from microdot import Microdot, Request, Response, URLPattern
 from microdot.test_client import TestClient
 from support.checks import CPYTHON, raised
+from support.loopback import Running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +62,36 @@ async def test_what_is_behind_the_headers_is_ignored() -> None:
     app.get("/")(lambda request: ("body", 201, {"X-A": "b"}, 4, 5))
     response = await TestClient(app).get("/")
     assert (response.status_code, response.headers["X-A"]) == (201, "b")
+
+
+async def test_a_response_with_a_status_and_headers() -> None:
+    """As Flask takes it: what stands behind a response counts more."""
+    app = Microdot()
+    app.get("/status")(lambda request: (Response("body", headers={"X-A": "a"}), 202))
+    app.get("/headers")(lambda request: (Response("body", 201, {"X-A": "a"}), {"x-a": "b"}))
+    app.get("/both")(lambda request: (Response.redirect("/to"), 307, {"X-A": "b"}))
+    client = TestClient(app)
+    for path, status, header in (("/status", 202, "a"), ("/headers", 201, "b"), ("/both", 307, "b")):
+        response = await client.get(path)
+        assert (response.status_code, response.headers["X-A"]) == (status, header), path
+
+
+async def test_a_status_that_is_none() -> None:
+    """RFC 9110 15.2: after one below 200 a client waits for the answer, and would take the next one for it."""
+    app = Microdot()
+    for status in (102, 42, -1, 0):
+        app.get("/%d" % status)(lambda request, status=status: ("text", status))
+    async with Running(app) as server:
+        for status in (102, 42, -1, 0):
+            assert (await server.get("/%d" % status))[0] == 500, status
+
+
+def test_routes_that_are_appended_to_the_table() -> None:
+    """Libraries do, with three or five elements (contract 6)."""
+    app = Microdot()
+    app.get("/a")(handler)
+    app.url_map.append((["GET", "POST"], URLPattern("/b/<int:x>"), handler, "", None))
+    assert [(entry[0], entry[1].url_pattern) for entry in app.url_map] == [(["GET"], "/a"), (["GET", "POST"], "/b/<int:x>")]
 
 
 async def test_run_within_a_loop() -> None:

@@ -438,7 +438,7 @@ async def test_errors_of_the_body_propagate() -> None:
 # ---- cookies ------------------------------------------------------------------------------------------------------
 
 # (contract section, arguments, keywords, header text)
-COOKIES: "tuple[tuple[str, tuple[str, str], dict[str, Any], str], ...]" = (
+COOKIES: "tuple[tuple[str, tuple[str, Any], dict[str, Any], str], ...]" = (
     ("4.6 MUST", ("foo1", "bar1"), {}, "foo1=bar1"),
     ("4.6 MUST", ("foo2", "bar2"), {"path": "/", "partitioned": True}, "foo2=bar2; Path=/; Partitioned"),
     ("4.6 MUST", ("foo3", "bar3"), {"domain": "example.com:1234"}, "foo3=bar3; Domain=example.com:1234"),
@@ -466,6 +466,8 @@ COOKIES: "tuple[tuple[str, tuple[str, str], dict[str, Any], str], ...]" = (
     ("4.6", ("a", "b"), {"max_age": 0}, "a=b; Max-Age=0"),
     ("4.6", ("a", ""), {"path": "", "domain": None, "expires": None}, "a="),
     ("4.6", ("a", 'b=c"d e'), {}, 'a=b=c"d e'),
+    ("4.6 Q", ("a", {"red": 7}), {}, "a={'red': 7}"),
+    ("4.6 Q", ("a", ["b", 1]), {}, "a=['b', 1]"),
 )
 
 

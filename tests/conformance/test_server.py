@@ -403,6 +403,24 @@ async def test_start_server_returns_after_shutdown() -> None:
         assert await asyncio.wait_for(server.task, 10) is None
 
 
+async def test_shutdown_while_start_hooks_run() -> None:
+    """A board's reset button, or SIGTERM on a server: what is about to start stops at once, and its `stop` hooks run."""
+    app = hello_app()
+    log: "list[str]" = []
+
+    async def start(app: Microdot) -> None:
+        log.append("start")
+        await asyncio.sleep(0.2)
+
+    app.on("start", start)
+    app.on("stop", lambda app: log.append("stop"))
+    task = asyncio.create_task(app.start_server("127.0.0.1", free_port()))
+    await asyncio.sleep(0.1)
+    app.shutdown()
+    await asyncio.wait_for(task, 5)
+    assert log == ["start", "stop"]
+
+
 async def test_shutdown_from_a_handler() -> None:
     """Contract 8.3 MUST, 25 X: from plain (a worker thread) and async handlers; the response still completes."""
     for kind in ("plain", "async"):
@@ -653,6 +671,35 @@ def test_run() -> None:
     app.on("start", start)
     app.run(host="127.0.0.1", port=port)
     assert answers and answers[0].startswith(b"HTTP/1."), answers
+
+
+def test_run_beside_tasks_made_before() -> None:
+    """Contract 8.2 on boards: MicroPython has one loop, so tasks that a program makes before run() run beside the server.
+
+    The second round calls run() in a task of the loop, as programs do that have a coroutine for everything.
+    CPython makes no task without a running loop, and refuses a second loop within it.
+    """
+    if CPYTHON:
+        return
+    for nested in (False, True):
+        app = hello_app()
+        turns: "list[int]" = []
+
+        async def count(app: Microdot, turns: "list[int]") -> None:
+            for turn in range(5):
+                turns.append(turn)
+                await asyncio.sleep(0.02)
+            app.shutdown()
+
+        async def serve(app: Microdot, port: int) -> None:
+            app.run(host="127.0.0.1", port=port)
+
+        asyncio.create_task(count(app, turns))
+        if nested:
+            asyncio.run(serve(app, free_port()))
+        else:
+            app.run(host="127.0.0.1", port=free_port())
+        assert turns == [0, 1, 2, 3, 4], turns
 
 
 async def test_debug_prints_and_serves() -> None:

@@ -27,15 +27,40 @@ def iscoroutine(obj: object) -> bool:
     return hasattr(obj, "throw")
 
 
-async def _value(result: "Any") -> "Any":
-    return result
+def _value(result: "Any") -> "Generator[None, None, Any]":
+    """Wait for what a plain function returned: a coroutine, a generator that is a body, or anything else."""
+    if not iscoroutine(result):
+        return result
+    # Coroutines and generators are of one type here. The first step tells: a coroutine ends or waits, and who waits
+    # yields None; a body yields its first piece.
+    try:
+        first = next(result)
+    except StopIteration as end:
+        return end.value
+    if first is not None:
+        return _with_first(first, result)
+    try:
+        yield
+    except CancelledError as exc:
+        result.throw(exc)
+        yield
+    return (yield from result)
+
+
+def _with_first(data: "Any", body: "Any") -> "Generator[Any, None, None]":
+    yield data
+    yield from body
+
+
+def resumed() -> "Generator[None, None, None]":
+    """Wait until what has entered this task where tasks wait lets it go on."""
+    yield
 
 
 def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":
     """Call a handler in place, and return something to await."""
     result = function(*args, **kwargs)
-    # The result of a plain function may be a generator that is a body, which looks like a coroutine here;
-    # methods and other callables do not tell whether they are async.
+    # Methods and other callables do not tell whether they are async.
     return _value(result) if type(function) is type(call) or not iscoroutine(result) else result
 
 

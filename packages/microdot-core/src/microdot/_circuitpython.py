@@ -66,6 +66,11 @@ def caller(function: "Callable[..., Any]") -> "Callable[..., Any]":
     return lambda *args, **kwargs: call(function, *args, **kwargs)
 
 
+async def resumed() -> None:
+    """Let others have their turn."""
+    await sleep_ms(0)
+
+
 def sha1(data: bytes = b"") -> "Any":
     """Return a SHA-1 hash object: CircuitPython's hashlib has only `new()`."""
     return hashlib.new("sha1", data)
@@ -285,7 +290,6 @@ async def _serve(server: "Server", sock: "Any", peer: "Any") -> None:
 
 
 def run(main: "Any", app: "Any") -> None:
-    """Run the coroutine `main` in a new loop: what an earlier run left behind is forgotten."""
+    """Run the coroutine `main`, with the tasks that the program has made before: there is one loop, as for `asyncio.run()`."""
     collect()  # what compiling the program left would lie between what serving keeps
-    core.new_event_loop()
     core.run_until_complete(create_task(main))

@@ -420,9 +420,12 @@ class Link(asyncio.Protocol):
 
     def __init__(self, server: "Server") -> None:
         self.server = server
+        if server.ssl:
+            _await_handshake(server, self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self.server.handshakes.pop(self, None)
         self.loop = asyncio.get_running_loop()
         self.read_size()
         server = self.server
@@ -723,6 +726,20 @@ class Link(asyncio.Protocol):
         return self.transport.get_extra_info(name)
 
 
+def _await_handshake(server: "Server", link: Link) -> None:
+    """Count a connection that asyncio has accepted and that is about to shake hands; too many, and the oldest one ends."""
+    # They have descriptors, too, and nobody else counts them: a client needs to send nothing to begin a handshake.
+    task = asyncio.current_task()
+    if task is None:  # not asyncio's own loop on a system with sockets that can be polled
+        return
+    waiting = server.handshakes
+    waiting[link] = task
+    task.add_done_callback(lambda task: waiting.pop(link, None))
+    if len(waiting) > server.app.max_connections // 4 + 8:
+        oldest = next(iter(waiting))
+        waiting.pop(oldest).cancel()
+
+
 def write_soon(link: Link, data: bytes) -> bool:
     """Send `data` together with what else is written in this turn of the loop; see `Link.write_soon()`."""
     return link.write_soon(data)
@@ -747,13 +764,18 @@ async def listen(server: "Server", host: str, port: int, start_serving: bool) ->
     bytes(4 * _READ_LONG)
     loop = asyncio.get_running_loop()
     server.loop = loop
+    server.handshakes = {}
     options: "dict[str, Any]" = {}
     if server.ssl:  # a connection is counted when its handshake is done; asyncio would wait a minute for that
         options["ssl_handshake_timeout"] = server.app.head_timeout or None
     # As many as are accepted in one turn of the loop, and as many complaints when there are no descriptors left.
-    return await loop.create_server(
-        lambda: Connection(server), host, port, ssl=server.ssl, backlog=128, start_serving=start_serving, **options
+    # Two steps: a task that is cancelled within one would lose a socket that listens.
+    server.socket = listening = await loop.create_server(
+        lambda: Connection(server), host, port, ssl=server.ssl, backlog=128, start_serving=False, **options
     )
+    if start_serving:
+        await listening.start_serving()
+    return listening
 
 
 async def sleep_ms(milliseconds: int) -> None:

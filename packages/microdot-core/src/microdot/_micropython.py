@@ -208,9 +208,8 @@ def accept(server: "Server", sock: "Any") -> "Generator[None, None, None]":
 
 
 def run(main: "Any", app: "Any") -> None:
-    """Run the coroutine `main` in a new loop: what an earlier run left behind is forgotten."""
+    """Run the coroutine `main`, with the tasks that the program has made before: there is one loop, as for `asyncio.run()`."""
     collect()  # what compiling the program left would lie between what serving keeps
-    core.new_event_loop()
     task = create_task(main)
     try:
         core.run_until_complete(task)

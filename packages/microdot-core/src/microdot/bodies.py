@@ -58,7 +58,7 @@ class BodyIterator:
 
     def _step(self) -> "Any":
         # A generator may be empty, and StopIteration must not leave a coroutine.
-        return next(self._body, None)
+        return next(self._body, self)
 
     async def __anext__(self) -> "bytes | str":
         if self._body is None:
@@ -72,7 +72,12 @@ class BodyIterator:
             return chunk  # type: ignore[no-any-return]
         chunk = self._next()
         if self._next == self._step:
-            if chunk is None:
+            while chunk is None and not port.SERVER:
+                # A coroutine whose `await` was forgotten: boards cannot tell it from a generator. It has entered this task where
+                # tasks wait; entered once more before it is resumed, it would break the loop.
+                await port.resumed()  # type: ignore[attr-defined]
+                chunk = self._next()
+            if chunk is self or chunk is None:
                 await self.aclose()
                 raise StopAsyncIteration
         else:

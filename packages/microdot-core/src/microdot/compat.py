@@ -153,14 +153,26 @@ async def handle_request(app: "Microdot", reader: "Any", writer: "Any") -> None:
     app.finish(request, response, None)
 
 
+class _UrlMap(list):  # type: ignore[type-arg]  # boards have no list[…]
+    """The routes as a list; libraries append to it what they want to answer."""
+
+    def __init__(self, app: "Microdot") -> None:
+        from .patterns import URLPattern
+
+        super().__init__()
+        self.app = app
+        for route in app.routes:
+            super().append((list(route.methods), URLPattern(route.pattern), route.handler, route.url_prefix, route.subapp))
+
+    def append(self, entry: "tuple[Any, ...]") -> None:
+        """Add a route: methods, pattern, handler, and what need not be there."""
+        super().append(entry)
+        self.app.add_route(entry[1].url_pattern, tuple(entry[0]), entry[2], port.caller(entry[2]))
+
+
 def url_map(app: "Microdot") -> "list[Any]":
     """Return all routes as tuples of methods, pattern, handler, prefix and sub-app."""
-    from .patterns import URLPattern
-
-    return [
-        (list(route.methods), URLPattern(route.pattern), route.handler, route.url_prefix, route.subapp)
-        for route in app.routes
-    ]
+    return _UrlMap(app)
 
 
 async def dispatch_request(app: "Microdot", req: "Request | None") -> Response:

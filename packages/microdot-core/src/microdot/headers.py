@@ -139,9 +139,16 @@ if __debug__:  # what the compiled files of boards leave out
 
 def make_response(value: "tuple[Any, ...]") -> Response:
     """Make a `Response` of a handler's tuple that leaves body or status out."""
-    parts = list(value)
+    parts: "list[Any]" = list(value)
     if __debug__ and not parts:
         raise TypeError(_NO_RESPONSE % (value,))
+    if isinstance(parts[0], Response):  # with another status and more headers, as Flask takes it
+        response = parts.pop(0)
+        if parts and isinstance(parts[0], int):
+            response.status_code = parts.pop(0)
+        if parts:
+            response.headers.update(parts[0] or {})
+        return response  # type: ignore[no-any-return]
     # What comes first tells what it is.
     body = b"" if parts and isinstance(parts[0], int) else parts.pop(0)
     status = parts.pop(0) if parts and isinstance(parts[0], int) else 200

@@ -546,7 +546,7 @@ def make_response(value: "Any") -> Response:
     if isinstance(value, Response):
         return value
     if isinstance(value, tuple):
-        if len(value) < 2 or not isinstance(value[1], int):
+        if len(value) < 2 or not isinstance(value[1], int) or isinstance(value[0], Response):
             from .headers import make_response as make_unusual
 
             return make_unusual(value)

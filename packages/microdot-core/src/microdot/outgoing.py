@@ -48,6 +48,8 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
         chunks = bodies.BodyIterator(body, response.send_file_buffer_size)
     try:
         try:
+            if response.status_code < 200:  # the client would wait for another one (RFC 9110 15.2)
+                raise ValueError("response: %r is no status of an answer" % response.status_code)
             length = _length(body) if chunks is None else bodies.file_length(body)
             own = response._headers or {}
             declared = own.get("Content-Length")

@@ -31,6 +31,8 @@ def set_cookie(
             expires = date(expires.timetuple())
     if not is_token(cookie.encode()):
         raise ValueError("invalid cookie name: %r is no token" % cookie)
+    if not isinstance(value, (str, bytes)):
+        value = str(value)  # `{"red": 7}` is sent as Python prints it
     if ";" in value:
         raise ValueError("invalid cookie value")
     parts = [cookie, "=", value]  # joined once: no other copy of a long value is made

@@ -38,6 +38,7 @@ class Server:
     if TYPE_CHECKING:
         ssl: Any
         refused: int  # connections that are told so, on CPython
+        handshakes: dict[Any, Any]  # connections that are not there yet for want of TLS, and asyncio's tasks for them, on CPython
         loop: Any  # CPython's event loop, for other threads
         accepting: Any  # a board's task that accepts
 

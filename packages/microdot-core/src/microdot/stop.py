@@ -4,13 +4,19 @@ from .http import const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .app import Microdot
     from .server import Server
 
 
 def shutdown(app: "Microdot") -> None:
     """Stop all servers of an application, from whichever thread this is."""
-    for server in app._servers:
+    # One that runs the `start` hooks is not yet among them.
+    servers: "list[Any]" = app._servers or [app.server]
+    for server in servers:
+        if not server or server.stopping:
+            continue
         if hasattr(server, "loop"):
             server.loop.call_soon_threadsafe(stop, server)
         else:  # a board has one thread
