@@ -473,6 +473,11 @@ def test_h8_half_closed_client_is_answered(server: Server) -> None:
         client.send(request("GET", "/text") * 3)
         client.end()
         assert [answer.text for answer in client.answers()] == ["hello"] * 3
+    with server.connect() as client:  # a file ends by itself; what has no length is for somebody who listens
+        client.send(request("GET", "/slow?ms=50") + request("GET", "/file"))
+        client.end()
+        slow, file = client.answers()
+        assert slow.status == 200 and len(file.body) == 3800
 
 
 # H13, S5, S6, S7: header lines

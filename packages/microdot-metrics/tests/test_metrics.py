@@ -317,7 +317,10 @@ async def test_log_cannot_be_forged_or_filled() -> None:
     for n in range(20):
         url = '/" 200 5\n198.51.100.1 - - ' + "x" * 5000
         request = Request(app, ("192.0.2.1", 1), "GET" * 1000, url, "1.1", {"User-Agent": "y" * 5000, "Referer": "\n" * 5000})
+        # Behind a proxy that hands on what its client has written in X-Forwarded-For.
+        request.client_addr = '198.51.100.1 - - "GET /admin" 200\n\u2028' + "z" * 5000, 1
         app.finish(request, Response("hello"), None)
     assert len(log.lines) == 3
     for line in log.lines:
-        assert "\n" not in line and len(line) < 8000
+        assert "\n" not in line and "\u2028" not in line and len(line) < 8000
+        assert line.startswith("198.51.100.1 - - [")

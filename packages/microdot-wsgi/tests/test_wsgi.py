@@ -305,6 +305,19 @@ def test_exception_within_a_stream_reaches_the_server() -> None:
     assert len(done) == 1 and isinstance(done[0], ValueError)
 
 
+def test_a_cancelled_task_that_a_handler_awaits() -> None:
+    """asyncio's CancelledError is no Exception: in a thread of a server it would end the worker process, and all its requests."""
+
+    async def handler(request: Request) -> str:
+        task = asyncio.ensure_future(asyncio.sleep(10))
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await task
+        return "never"
+
+    with pytest.raises(RuntimeError, match="awaits was cancelled"):
+        call(app_of(handler))
+
+
 def test_stream_is_one_task() -> None:
     """What belongs to a task (time limits, cancel scopes, context variables) holds from chunk to chunk."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="")

@@ -564,9 +564,9 @@ class Link(asyncio.Protocol):
         waits between its chunks, as `time.sleep()` does, would have gone on.
 
         Raises:
-            OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
+            OSError: the peer has gone, or has closed its half: a stream without a length is for somebody who listens.
         """
-        if self.eof:
+        if self.eof and self.watch:  # type: ignore[attr-defined]  # of the connection
             raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
         now = monotonic()
         pause = now - self._last > _PAUSE

@@ -153,7 +153,8 @@ async def send(
         Exception: what the body raised.
     """
     chunked = b"Transfer-Encoding: chunked\r\n" in head
-    connection.watch = watch(connection, chunks._body)
+    if length is None:  # else it ends by itself, and a client may have closed its half
+        connection.watch = watch(connection, chunks._body)
     port.no_delay(connection)
     left = length
     try:

@@ -74,7 +74,7 @@ class AccessLog:
         client = line = agent = referer = "-"
         took: "Any" = None
         if request:
-            client = (request.client_addr or "-")[0]
+            client = (request.client_addr or "-")[0][:CUT]
             get = request.headers.get
             agent = get("User-Agent", "-")[:CUT]
             referer = get("Referer", "-")[:CUT]
@@ -98,7 +98,8 @@ class AccessLog:
         else:
             month = "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]]
             text = "%s - - [%02d/%s/%d:%02d:%02d:%02d +0000] %s %d %s %s %s" % (
-                (client, t[2], month, t[0], t[3], t[4], t[5], json.dumps(line), status)
+                # An address from a proxy's header may be whatever its client wrote there.
+                (json.dumps(client.split(" ")[0])[1:-1], t[2], month, t[0], t[3], t[4], t[5], json.dumps(line), status)
                 + ("-" if length is None else length, json.dumps(referer), json.dumps(agent))
             )
         if write:

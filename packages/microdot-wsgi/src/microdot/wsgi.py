@@ -171,7 +171,10 @@ class _Exchange:
                 if item is self:
                     self.ended = True
                     assert self._task is not None
-                    self._task.result()
+                    try:
+                        self._task.result()
+                    except asyncio.CancelledError as exc:  # of a task that the handler awaits: no Exception, and no server expects it
+                        raise RuntimeError("a task that the handler awaits was cancelled") from exc
                     return None
                 if len(item) != 4:
                     return item
