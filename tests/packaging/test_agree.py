@@ -183,7 +183,8 @@ def copy_of_repository(target: Path) -> Path:
     for name in ("packages", "tools", "news"):
         shutil.copytree(ROOT / name, target / name, ignore=ignore)
     shutil.copytree(ROOT / "tests" / "support", target / "tests" / "support", ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
+    (target / "docs").mkdir()
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "docs/index.md"):
         shutil.copyfile(ROOT / name, target / name)
     return target
 
@@ -238,6 +239,9 @@ def test_new_package_works_at_once(tmp_path: Path, micropython32: Path) -> None:
     assert 'two-words = ["microdot-two-words==' in (root / "packages" / CORE / "pyproject.toml").read_text()
     assert "packages/microdot-two-words/src" in (root / "pyproject.toml").read_text()
     assert "microdot-two-words" in (root / "README.md").read_text()
+    assert "Two words <guide/two-words>\n```" in (root / "docs/index.md").read_text()
+    assert "<!-- cost: microdot-two-words -->" in (root / "docs/guide/two-words.md").read_text()
+    assert not (root / "packages/microdot-two-words/guide.md").exists()
     test = root / "packages/microdot-two-words/tests/test_two_words.py"
     said = run([sys.executable, "tools/upy.py", "--with", micropython32, test], cwd=root)
     assert "1 passed, 0 failed in 1 files" in said
