@@ -86,7 +86,7 @@ def test_fields_of_requests() -> None:
 
 def test_query_strings() -> None:
     chance = random.Random(3)
-    parts = ("a", "b", "=", "&", "+", "%", "%20", "%C3%A9", "%ff", "%4", "é", "%zz", "%%", "&&", "1")
+    parts = ("a", "b", "=", "&", "+", "%", "%20", "%26", "%3D", "%3d", "%2B", "%25", "%C3%A9", "%C3", "%A9", "%ff", "%4", "é", "%zz", "%%", "&&", "1")
     for _ in range(5000):
         text = "".join(chance.choices(parts, k=chance.randrange(9)))
         for data in (text, text.encode()):
@@ -164,6 +164,11 @@ def test_responses() -> None:
     assert slow.headers == Response({"a": 1}).headers == {"Content-Type": "application/json; charset=UTF-8"}
 
 
+def test_locations_of_redirects() -> None:
+    for url in ("/", "/a?b=c%20d#e", "", "/é", "/a b", "https://a/\u20ac~", "/\n", "/\x7f", "/\t"):
+        assert result(_quick._ascii_url, url) == result(replies.ascii_url, url), url
+
+
 def test_nothing_is_missing_of_what_boards_look_for() -> None:
     app = Microdot()
     for name in (*registry._METHODS, *registry._LISTS, *registry._DECORATORS, *compat._METHODS, *_quick.LATE.split()):
@@ -179,7 +184,7 @@ def test_nothing_is_missing_of_what_boards_look_for() -> None:
 
 def test_it_is_in_place() -> None:
     assert microdot.Response.__init__ is _quick.make_response
-    assert headers.head is _quick.head and body.media_type is _quick.media_type
+    assert headers.head is _quick.head and body.media_type is _quick.media_type is microdot.Request.media_type
     assert incoming.Incoming is _quick.Incoming
 
 

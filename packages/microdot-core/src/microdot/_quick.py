@@ -13,7 +13,7 @@ from json import dumps
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from . import bodies, body, datastructures, headers, incoming, lazy, methods
+from . import bodies, body, datastructures, headers, incoming, lazy, methods, named as named, replies
 from ._cpython import REASONS
 from .app import Microdot
 from .headers import Headers, NoCaseDict, check_value, decode, set_headers
@@ -35,12 +35,15 @@ _Incoming = incoming.Incoming
 _media_type = body.media_type
 _parse_headers = headers.parse_headers
 _parse_urlencoded = datastructures.parse_urlencoded
+_ascii_url = replies.ascii_url
 
 _set = dict.__setitem__
 # What percent signs stand for, by their two digits.
 _BYTES = {(a + b).encode(): bytes((int(a + b, 16),)) for a in "0123456789ABCDEFabcdef" for b in "0123456789ABCDEFabcdef"}
 # A percent sign without its two digits.
 _MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})").search
+# A URL that may stand in a header as it is.
+_PLAIN_URL = re.compile("[!-~]*").fullmatch
 # What frames a message is the server's to say (RFC 9112 6).
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
 
@@ -114,6 +117,11 @@ def make_response(
     self.status_code = status_code
     if headers or reason is not None:
         set_headers(self, headers, reason)
+
+
+def ascii_url(location: str) -> str:
+    """Do what `replies.ascii_url()` says."""
+    return location if _PLAIN_URL(location) else _ascii_url(location)
 
 
 @lru_cache(maxsize=64)
@@ -389,6 +397,8 @@ def declare() -> None:
         made.__set_name__(Request, name)
         setattr(Request, name, made)
     del Request.__getattr__
+    # `named.py` looks for it with every call.
+    Response.redirect = classmethod(replies.redirect)  # type: ignore[method-assign, assignment]
     del Response.__getattr__  # `_cpython.tune()` has given it what there is
 
 
@@ -396,7 +406,7 @@ def declare() -> None:
 
 
 def _unquote(text: str) -> str:
-    """Decode the percent signs of a piece in which all have their digits."""
+    """Decode the percent signs of a text in which all have their digits."""
     first, *parts = text.encode().split(b"%")
     return (first + b"".join([_BYTES[part[:2]] + part[2:] for part in parts])).decode()
 
@@ -406,17 +416,24 @@ def parse_urlencoded(s: "str | bytes") -> datastructures.MultiDict:
     # As a str: CPython looks for characters in these several times as fast as in bytes.
     if not s.isascii():
         return _parse_urlencoded(s)
-    text = s if isinstance(s, str) else s.decode()
-    if "%" in text and _MALFORMED(text):
-        return _parse_urlencoded(s)
+    text = (s if isinstance(s, str) else s.decode()).replace("+", " ")
+    encoded = "%" in text
+    if encoded:
+        if _MALFORMED(text):
+            return _parse_urlencoded(s)
+        # All at once, but not where a `&` or `=` comes out, which separates nothing.
+        if "%26" not in text and "%3D" not in text and "%3d" not in text:
+            text = _unquote(text)
+            encoded = False
     values: "dict[str, list[str]]" = {}
-    for pair in text.replace("+", " ").split("&"):
+    for pair in text.split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            if "%" in name:
-                name = _unquote(name)
-            if "%" in value:
-                value = _unquote(value)
+            if encoded:
+                if "%" in name:
+                    name = _unquote(name)
+                if "%" in value:
+                    value = _unquote(value)
             if name in values:
                 values[name].append(value)
             else:
@@ -433,6 +450,8 @@ Headers.__setitem__ = set_item  # type: ignore[method-assign]
 headers.head = head
 headers.parse_headers = parse_headers
 Response.headers = property(get_headers, Response.headers.fset)  # type: ignore[assignment,attr-defined]
+replies.ascii_url = ascii_url
+Request.media_type = media_type  # type: ignore[method-assign, assignment]
 bodies.send = stream
 body.load = load
 incoming.Incoming = Incoming  # type: ignore[misc]
@@ -441,6 +460,7 @@ datastructures.parse_urlencoded = parse_urlencoded
 
 # Where programs and the documentation find them.
 Made.__module__ = "microdot.hosting"
+ascii_url.__module__ = replies.__name__
 head.__module__ = parse_headers.__module__ = headers.__name__
 load.__module__ = media_type.__module__ = body.__name__
 parse_urlencoded.__module__ = datastructures.__name__
