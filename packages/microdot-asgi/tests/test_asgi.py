@@ -142,6 +142,7 @@ async def test_request_headers() -> None:
     @app.get("/")
     async def index(request: Any) -> Any:
         seen.update(request.headers)
+        request.headers["X-One"] = "changed"
         return request.cookies
 
     headers = [
@@ -152,9 +153,17 @@ async def test_request_headers() -> None:
         (b"x-latin", b"\xe4"),
         (b"x-utf", "ä".encode()),
     ]
-    server = await Server(app, body(b""), headers=headers, http_version="2").run()
-    assert seen == {"Cookie": "a=1; b=2", "X-One": "1, 2", "X-Latin": "ä", "X-Utf": "ä"}
-    assert server.body == b'{"a": "1", "b": "2"}'
+    # The second is remembered, and is not changed by what a program does to the first; servers give pairs as tuples or lists.
+    for pairs in (headers, headers, [list(pair) for pair in headers]):
+        server = await Server(app, body(b""), headers=pairs, http_version="2").run()
+        assert seen == {"Cookie": "a=1; b=2", "X-One": "1, 2", "X-Latin": "ä", "X-Utf": "ä"}
+        assert server.body == b'{"a": "1", "b": "2"}'
+    kept = microdot.asgi._known_fields.cache_info().currsize
+    await Server(app, body(b""), headers=[(b"x-" + b"y" * 200, b"z" * 5000)], http_version="2").run()
+    assert len(seen["X-" + "Y" + "y" * 199]) == 5000
+    # Not every server has a limit, so no memory is kept for what is long.
+    assert microdot.asgi._known_fields.cache_info().currsize == kept
+    assert max(map(len, microdot.asgi._spellings)) < 100
 
 
 async def test_response_headers() -> None:
@@ -267,6 +276,29 @@ def echo_app() -> Microdot:
         ]
 
     return app
+
+
+async def test_pieces_that_are_longer_than_what_is_read() -> None:
+    app = Microdot()
+    Request.max_content_length, limit = 100000, Request.max_content_length
+
+    @app.post("/")
+    async def index(request: Any) -> Any:
+        got = []
+        while data := await request.stream.read(9):
+            assert len(data) <= 9
+            got.append(data)
+            if len(got) == 300:
+                await asyncio.sleep(0)
+        return b"".join(got)
+
+    data = bytes(range(256)) * 70
+    pieces = [body(data[:10000], True), body(data[10000:10001], True), body(b"", True), body(data[10001:])]
+    try:
+        server = await Server(app, *pieces, method="POST", headers=[(b"transfer-encoding", b"chunked")]).run()
+    finally:
+        Request.max_content_length = limit
+    assert (server.status, server.body) == (200, data)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000, 20000])

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     Send = Callable[[dict[str, Any]], Awaitable[None]]
     Callback = Callable[[Scope], Awaitable[Any]]
 
+# Bytes of a request's headers that are remembered: not every server has a limit.
+_SHORT = 4096
 # Bytes of an unread request body that may wait while the connection is watched.
 _READ_AHEAD = 65536
 # Bytes that a stream may send before others get their turn, when the server takes them without a pause.
@@ -63,6 +65,8 @@ _PATIENCE = 0.1
 _LINGER = 1
 # RFC 9110 7.6.1: these belong to one connection, which is the server's, and HTTP/2 forbids them.
 _HOP_BY_HOP = frozenset(("connection", "transfer-encoding", "keep-alive", "proxy-connection"))
+# And these say what is to be known of a response.
+_FRAMING = frozenset(("content-length", "content-type", "upgrade"))
 # What stays as it is in a path (RFC 3986 3.3): a server that gives no raw path has decoded the rest.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 # RFC 6455 4.1: a handshake says this. Servers that keep it from the application (HTTP/2 has none, RFC 8441) have checked
@@ -94,7 +98,9 @@ class _Spellings(dict[bytes, "tuple[str, str]"]):
         if len(self) > 255:
             self.clear()
         text = name.decode("latin-1")
-        self[name] = both = text.lower(), text.title()
+        both = text.lower(), text.title()
+        if len(name) < 100:
+            self[name] = both
         return both
 
 
@@ -104,9 +110,27 @@ _spellings = _Spellings()
 def _headers(scope: "Scope") -> NoCaseDict:
     """Make the headers of a request; repeated ones are joined (RFC 9110 5.3; cookies, which HTTP/2 splits, RFC 9113 8.2.3)."""
     headers = NoCaseDict()
-    keymap = headers.keymap
-    fields: "dict[str, str]" = {}
-    for raw_name, raw_value in scope.get("headers") or ():
+    fields = tuple(scope.get("headers") or ())
+    try:
+        short = len(fields) < 100 and sum([len(name) + len(value) for name, value in fields]) < _SHORT
+        keymap, values = (_known_fields if short else _fields)(fields)
+    except TypeError:  # a server that has lists for pairs, which cannot be looked up
+        keymap, values = _fields(fields)
+    headers.keymap = keymap.copy()
+    dict.update(headers, values)  # the names have their spelling: nothing else is to be looked up
+    if scope["type"] == "websocket":
+        for name in _HANDSHAKE:
+            headers.setdefault(name, _HANDSHAKE[name])
+        if scope.get("subprotocols"):
+            headers.setdefault("Sec-WebSocket-Protocol", ", ".join(scope["subprotocols"]))
+    return headers
+
+
+def _fields(fields: "tuple[Any, ...]") -> "tuple[dict[str, str], dict[str, str]]":
+    """Return the names by their lower case, and the values by name."""
+    keymap: "dict[str, str]" = {}
+    values: "dict[str, str]" = {}
+    for raw_name, raw_value in fields:
         lower, name = _spellings[raw_name]
         raw_value = raw_value.strip(b" \t")  # RFC 9110 5.5; one of uvicorn's parsers leaves it
         try:
@@ -114,16 +138,16 @@ def _headers(scope: "Scope") -> NoCaseDict:
         except ValueError:
             value = decode(raw_value)
         if lower in keymap:
-            value = fields[name] + ("; " if name == "Cookie" else ", ") + value
+            value = values[name] + ("; " if name == "Cookie" else ", ") + value
         keymap[lower] = name
-        fields[name] = value
-    dict.update(headers, fields)  # the names have their spelling: nothing else is to be looked up
-    if scope["type"] == "websocket":
-        for name in _HANDSHAKE:
-            headers.setdefault(name, _HANDSHAKE[name])
-        if scope.get("subprotocols"):
-            headers.setdefault("Sec-WebSocket-Protocol", ", ".join(scope["subprotocols"]))
-    return headers
+        values[name] = value
+    return keymap, values
+
+
+@lru_cache(maxsize=64)
+def _known_fields(fields: "tuple[Any, ...]") -> "tuple[dict[str, str], dict[str, str]]":
+    """Do what `_fields()` says: clients repeat their headers with every request."""
+    return _fields(fields)
 
 
 def _field(scope: "Scope", name: bytes) -> "str | None":
@@ -335,7 +359,7 @@ class _Socket(_Connection):
             if lower == "sec-websocket-protocol":
                 event["subprotocol"] = headers[name]
             elif lower not in _ACCEPTED:
-                fields += _lines(lower, headers[name])
+                fields += _lines(lower.encode(), headers[name])
         event["headers"] = fields
         await self.send_event(event)
         self.upgraded = True
@@ -384,7 +408,7 @@ class _Socket(_Connection):
                     self.gone = True
 
 
-def _lines(name: str, value: Any) -> "list[tuple[bytes, bytes]]":
+def _lines(name: bytes, value: Any) -> "list[tuple[bytes, bytes]]":
     """Make the lines of a header; a list gives one for each element.
 
     Raises:
@@ -395,7 +419,7 @@ def _lines(name: str, value: Any) -> "list[tuple[bytes, bytes]]":
         text = one if isinstance(one, str) else str(one)
         if "\n" in text or "\r" in text or "\0" in text:
             raise ValueError("response header: CR, LF or NUL in a value")
-        lines.append((name.encode(), text.encode()))
+        lines.append((name, text.encode()))
     return lines
 
 
@@ -420,10 +444,13 @@ def _whole_start(response: Response, scope: "Scope") -> "dict[str, Any] | None":
 
 
 @lru_cache(maxsize=256)
-def _name(name: str) -> "tuple[str, bytes]":
-    """Return the name of a response's header in lower case, as a str and as ASGI wants it: programs set the same few."""
+def _name(name: str) -> "tuple[bytes, str]":
+    """Return the name of a response's header as ASGI wants it, and in lower case when it says something to the server.
+
+    Programs set the same few.
+    """
     lower = name.lower()
-    return lower, lower.encode()
+    return lower.encode(), lower if lower in _FRAMING or lower in _HOP_BY_HOP else ""
 
 
 def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | None]":
@@ -438,16 +465,17 @@ def _start(response: Response, scope: "Scope") -> "tuple[dict[str, Any], int | N
     fields: "list[tuple[bytes, bytes]]" = []
     typed = declared = False
     for name, value in response.headers.items():
-        lower, raw = _name(name)
-        if lower == "content-length":
-            declared = True
-            continue
-        if lower == "content-type":
-            typed = True
-        elif lower in _HOP_BY_HOP or lower == "upgrade" and scope.get("http_version") != "1.1":
-            continue
+        raw, special = _name(name)
+        if special:
+            if special == "content-length":
+                declared = True
+                continue
+            if special == "content-type":
+                typed = True
+            elif special != "upgrade" or scope.get("http_version") != "1.1":
+                continue
         if type(value) is not str or "\n" in value or "\r" in value or "\0" in value:
-            fields += _lines(lower, value)
+            fields += _lines(raw, value)
         else:
             fields.append((raw, value.encode()))
     if status < 200 or status == 204 or status == 304:
