@@ -10,7 +10,7 @@ those in the bytecode that is published. Sources, and what is installed as sourc
 
 Coroutines keep their names: they are what a traceback shows between a handler and the server.
 
-tests/packaging/test_names.py holds what makes this safe: nothing outside the package says such a name, no text contains
+tests/packaging/test_link.py holds what makes this safe: nothing outside the package says such a name, no text contains
 it, and nothing at all uses the name that it gets.
 """
 
