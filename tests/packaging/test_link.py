@@ -242,6 +242,25 @@ def test_nothing_uses_a_name_that_is_given() -> None:
         assert not made & set(given), where
 
 
+# Names that MicroPython has built in and that programs may well give to attributes of their own.
+WORDS = frozenset(
+    "all any center copy count disable e ellipse end exp find format hash hline imag index init items key keys line little mode "
+    "name next pi pixel poll pop pos print range read real rect reverse round scroll send sep set size source start state "
+    "step stop sub sum text time type update value values phase polar write x y".split()
+)
+
+
+def test_no_attribute_has_a_name_that_programs_give() -> None:
+    """`ws.phase = 1` in a handler must not be a private attribute of the WebSocket on boards."""
+    for package in MEMBERS:
+        attributes = set()
+        for name in package.board_files():
+            tree = ast.parse((package.source / name).read_text(encoding="utf-8"))
+            attributes |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        given = {package.names[name] for name in attributes & set(package.names)}
+        assert not given & WORDS, package.name
+
+
 def test_names_that_are_given_are_built_in(micropython32: Path, tmp_path: Path) -> None:
     """MicroPython counts its names: reading these makes no new one."""
     given = sorted(new for package in MEMBERS for new in package.names.values())

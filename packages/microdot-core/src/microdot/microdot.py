@@ -52,6 +52,8 @@ else:
             return getattr(find("Response"), name)
         module = names.get(name)
         if not module:
+            if name[:2] == "__":  # CPython asks whatever it imports from for `__path__`, with each import
+                raise AttributeError(name)
             # MicroPython asks for a module of the package here, too: `from microdot import websocket`.
             try:
                 return __import__(name, globals(), None, (name,), 1)

@@ -100,7 +100,7 @@ def parse_form(boundary: bytes) -> "Generator[Any, bytes, None]":
             end = buffer.find(b"\r\n\r\n")
             if -1 < end <= FormDataIter.max_header:
                 break
-            if len(buffer) > FormDataIter.max_header:
+            if len(buffer) > FormDataIter.max_header + 3:  # the end's last bytes may be on their way
                 raise ValueError
             buffer += yield
         headers = parse_headers(buffer[:end])
