@@ -6,7 +6,7 @@ docstring has a line that starts with "Portable".
 
     python tools/upy.py                            all of them, 64-bit MicroPython, against build/board
     python tools/upy.py --bits 32 --heap 80k
-    python tools/upy.py --with python3.13 --tree build/tree tests/conformance/test_routing.py -k keep_alive
+    python tools/upy.py --with python3.13 --tree build/tree tests/conformance/test_routing.py -k order
 
 Each file has an interpreter of its own, so that none lives on another's heap. The library comes from a merged tree
 (default: build/board, compiled as boards get it, made by this command when a source has changed); tests are .py and
