@@ -258,15 +258,17 @@ async def test_refused_before_the_body_is_read() -> None:
 
 async def test_cors_given_to_the_constructor_is_kept() -> None:
     # Contract 21 B7a: Microdot forgets it in initialize().
-    csrf = CSRF(cors=Origins(["http://good.example"]))
-    app = Microdot()
+    good, nobody = Origins(["http://good.example"]), Origins([])
+    for first, then, expected in ((good, None, 204), (None, good, 204), (nobody, good, 204), (good, nobody, 403), (None, None, 403)):
+        app = Microdot()
 
-    @app.post("/")
-    async def index(request: Request) -> int:
-        return 204
+        @app.post("/")
+        async def index(request: Request) -> int:
+            return 204
 
-    app.install(csrf)
-    assert await status(TestClient(app), "cross-site", "http://good.example") == 204
-    csrf = CSRF()
-    csrf.initialize(app, Origins([]))
-    assert await status(TestClient(app), "cross-site", "http://good.example") == 403
+        if then is None:
+            app.install(CSRF(cors=first))
+        else:
+            CSRF(cors=first).initialize(app, then)
+        case = first and first.allowed_origins, then and then.allowed_origins
+        assert await status(TestClient(app), "cross-site", "http://good.example") == expected, case
