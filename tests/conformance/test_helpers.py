@@ -9,6 +9,7 @@ import time
 import microdot
 import microdot.microdot as core
 from microdot.helpers import wraps
+from microdot.test_client import TestClient
 from support.checks import CPYTHON, raised, raised_async
 
 TYPE_CHECKING = False
@@ -64,6 +65,30 @@ def test_a_name_that_is_not_there() -> None:
     """The lazy package must fail as any module does: programs probe with hasattr()."""
     for module in (microdot, core):
         assert not hasattr(module, "no_such_name")
+
+
+async def test_a_print_exception_of_the_program() -> None:
+    """It printed what handlers raise, in Microdot, and is asked by nobody here; an error handler sees every exception."""
+    app = microdot.Microdot()
+    seen: "list[Exception]" = []
+
+    @app.get("/")
+    async def index(request: microdot.Request) -> None:
+        raise ValueError("broken")
+
+    @app.errorhandler(Exception)
+    async def on_error(request: microdot.Request, exc: Exception) -> "tuple[str, int]":
+        seen.append(exc)
+        return "sorry", 500
+
+    own = core.print_exception
+    core.print_exception = raised  # type: ignore[assignment]
+    try:
+        response = await TestClient(app).get("/")
+    finally:
+        core.print_exception = own
+    assert (response.status_code, response.text) == (500, "sorry")
+    assert [str(exc) for exc in seen] == ["broken"]
 
 
 # (contract section, text or bytes, decoded)
