@@ -190,7 +190,7 @@ def test_it_is_in_place() -> None:
 
 def test_masks_of_websockets() -> None:
     chance = random.Random(4)
-    for size in (0, 1, 2, 3, 4, 5, 125, 126, 4096, 16383, 16384, 20001):
+    for size in (0, 1, 2, 3, 4, 5, 125, 126, 4096, 16383, 16384, 16385, 20001, 32768, 65539):
         for at in range(6):
             data, mask = chance.randbytes(size), chance.randbytes(4)
             plain = bytes(byte ^ mask[(i + at) & 3] for i, byte in enumerate(data))

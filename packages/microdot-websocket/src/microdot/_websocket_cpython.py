@@ -1,7 +1,7 @@
 """What CPython does its own way: masks and UTF-8 at the speed of memory, short messages in one step, names of handlers."""
 
 from codecs import utf_8_decode
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,28 +9,31 @@ if TYPE_CHECKING:
 
     from .websocket import WebSocket
 
-# XOR of long integers is fastest up to here; then tables, one per byte of the mask, made when first used.
-_LONG = 16384
-_tables: "list[bytes | None]" = [None] * 256
+# What is longer is masked in blocks of so many bytes: integers of that length stay in the processor's cache.
+_BLOCK = 16384
 
 
-def _table(key: int) -> bytes:
-    table = _tables[key]
-    if table is None:
-        table = _tables[key] = bytes(value ^ key for value in range(256))
-    return table
+@lru_cache(maxsize=128)
+def _ones(words: int) -> int:
+    """Return the integer with which to multiply a mask to have it so many times."""
+    return int.from_bytes(b"\1\0\0\0" * words, "little")
 
 
-def mask_here(data: bytes, mask: bytes) -> "bytes | bytearray":
+def mask_here(data: bytes, mask: bytes) -> bytes:
     """Return `data` XOR the four bytes of `mask`, again and again."""
     n = len(data)
-    if n < _LONG:
-        key = int.from_bytes((mask * (n // 4 + 1))[:n], "little")
-        return (int.from_bytes(data, "little") ^ key).to_bytes(n, "little")
-    result = bytearray(n)
-    for i in range(4):
-        result[i::4] = data[i::4].translate(_table(mask[i]))
-    return result
+    key = int.from_bytes(mask, "little")
+    if n <= _BLOCK:
+        words = n + 3 >> 2
+        masked = (int.from_bytes(data, "little") ^ key * _ones(words)).to_bytes(words << 2, "little")
+        return masked[:n] if n & 3 else masked
+    key *= _ones(_BLOCK >> 2)
+    whole = n - n % _BLOCK
+    blocks = [
+        (int.from_bytes(data[i : i + _BLOCK], "little") ^ key).to_bytes(_BLOCK, "little") for i in range(0, whole, _BLOCK)
+    ]
+    blocks.append(mask_here(data[whole:], mask))
+    return b"".join(blocks)
 
 
 _mask: "Callable[[bytes, bytes], bytes | bytearray]" = mask_here
