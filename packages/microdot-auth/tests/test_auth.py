@@ -98,6 +98,26 @@ async def test_basic_asks() -> None:
         assert response.headers["WWW-Authenticate"] == 'Basic realm="Please login", charset="UTF-8"'
 
 
+async def test_what_is_no_credentials_is_not_checked() -> None:
+    app = Microdot()
+    auth = BasicAuth()
+    asked: "list[tuple[str, str]]" = []
+    auth.authenticate(lambda request, name, password: asked.append((name, password)))
+    app.get("/")(auth(lambda request: "in"))
+    for headers, expected in (
+        ({}, []),
+        ({"Authorization": "Basic ?"}, []),
+        ({"Authorization": "Bearer YTpi"}, []),
+        (basic("ann"), []),  # no colon
+        (basic(b"\xff:\xfe"), []),
+        (basic("ann:"), [("ann", "")]),
+        (basic(":a:b"), [("", "a:b")]),
+    ):
+        asked[:] = []
+        assert (await TestClient(app).get("/", headers=headers)).status_code == 401
+        assert asked == expected, headers
+
+
 async def test_realm_is_escaped() -> None:
     # Contract 21 B16; RFC 9110 5.6.4.
     app, _, client = make_basic(realm='the "blue\\green" one', charset="utf-8", scheme="X", error_status=403)

@@ -185,6 +185,14 @@ def test_urls_of_clients_leave_nothing_behind() -> None:
     assert gc.mem_alloc() - before < 500
 
 
+async def test_nobody_is_remembered_unasked() -> None:
+    app, _, client = make()
+    response = await client.post("/login-there")
+    assert sorted(client.cookies) == ["session"], client.cookies
+    del client.cookies["session"]
+    assert (await client.get("/")).status_code == 302
+
+
 async def test_remember_me() -> None:
     for remember, seconds in ((True, 30 * 86400), (7, 7 * 86400), (0.5, 43200)):
         app, _, client = make()

@@ -89,6 +89,16 @@ async def test_the_slots_are_all_there_is() -> None:
             clock.now += 10
             assert take(rate, "192.0.2.1")[0] == 429, n  # who is over the limit keeps the slot
         assert len(rate.options[4]) == 4
+        # Whatever the order in which they came: it is the slot of the fullest that a newcomer gets.
+        for over in range(4):
+            rate = RateLimit(2, per=60, slots=4)
+            for n in range(4):
+                for _ in range(3 if n == over else 1):
+                    answer = take(rate, "192.0.2.%d" % n)[0]
+                clock.now += 10
+                assert answer == (429 if n == over else 200), (n, over)
+            assert take(rate, "198.51.100.1")[0] == 200
+            assert take(rate, "192.0.2.%d" % over)[0] == 429, over
         assert take(RateLimit(2, slots=1, key=lambda request: "x" * 5000), "192.0.2.1")[0] == 200
         long = RateLimit(2, key=lambda request: "x" * 5000)
         take(long, "")
