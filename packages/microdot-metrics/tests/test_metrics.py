@@ -92,6 +92,20 @@ def parse(text: str) -> "dict[str, float]":
     return values
 
 
+async def test_a_request_of_any_length_has_its_bucket() -> None:
+    for ms, bucket in ((0, 6), (4, 8), (60, 9), (1000, 11), (4000, 12), (5000, 13), (20000, 13), (400000000, 13)):
+        app, metrics, client = make()
+
+        @app.get("/long")
+        async def long(request: Request, ms: int = ms) -> str:
+            request.ticks = request.ticks - ms & 0x3FFFFFFF  # type: ignore[attr-defined]
+            return "done"
+
+        await client.get("/long")
+        assert [i for i in range(6, 14) if metrics.count[i]] == [bucket], ms
+        assert metrics.count[14] == 4, ms
+
+
 async def test_classes_and_bytes() -> None:
     app, metrics, client = make()
     log = app.install(AccessLog(write=False, size=99))

@@ -233,8 +233,12 @@ async def test_one_object_on_several_applications() -> None:
 
 async def test_install() -> None:
     app = Microdot()
-    session_ext = app.install(Session(secret_key=KEY))
+    session_ext = app.install(Session(secret_key=KEY, cookie_options={"path": "/a"}, max_age=60))
     assert app._session is session_ext
+    # What was given before is kept.
+    assert (session_ext.secret_key, session_ext.max_age, session_ext.cookie_options["path"]) == (KEY, 60, "/a")
+    session_ext.initialize(app, max_age=90)
+    assert (session_ext.secret_key, session_ext.max_age, session_ext.cookie_options["path"]) == (KEY, 90, "/a")
 
 
 async def test_names_of_claims_are_free() -> None:
