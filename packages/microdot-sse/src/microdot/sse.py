@@ -205,3 +205,9 @@ def with_sse(f: "Callable[..., Any] | None" = None, **settings: "Any") -> "Calla
     if sys.implementation.name not in ("micropython", "circuitpython"):
         wrapper = wraps(f)(wrapper)
     return wrapper
+
+
+if sys.implementation.name not in ("micropython", "circuitpython"):
+    from ._sse_cpython import tune
+
+    tune(SSE)
