@@ -49,6 +49,7 @@ FIRST = (
     ("from microdot.microdot import MUTED_SOCKET_ERRORS\nprint(sorted(MUTED_SOCKET_ERRORS))", "[32, 54, 104, 128]"),
     ("from microdot import sse, static\nfrom microdot.sse import SSE\nprint(sse.SSE is SSE, static.Static.__name__)", "True Static"),
     ("import microdot\nprint(hasattr(microdot, 'nothing'), getattr(microdot, 'x', 5))", "False 5"),
+    (APP + "import sys\nfrom microdot.cors import CORS\nCORS(app, allowed_origins='*')\nprint('microdot.compat' in sys.modules)", "False"),
     (APP + "print(app.url_map, app.before_request_handlers, app.error_handlers, app.server)", "[] [] {} None"),
     (APP + "print(app.options_handler(request(method='OPTIONS')))", "{'Allow': 'OPTIONS'}"),
     (APP + "app.mount(Microdot(), '/x', local=True)\nprint(app.url_map)", "[]"),

@@ -129,11 +129,11 @@ def _status_line(version: int, status: int) -> str:
     return "HTTP/1.%d %d %s" % (version, status, REASONS.get(status, b"N/A").decode())
 
 
-def head(response: Response, version: int, extra: str) -> bytes:
+def head(response: Response, version: int, extra: str, body: bytes = b"") -> bytes:
     """Do what `headers.head()` says."""
     own = response._headers
     if type(own) is not Headers or response.reason is not None or "date" in own.keymap:
-        return _head(response, version, extra)
+        return _head(response, version, extra, body)
     status = response.status_code
     lines = [_status_line(version, status)]
     for name, value in own.items():
@@ -145,7 +145,7 @@ def head(response: Response, version: int, extra: str) -> bytes:
             continue
         for one in value if isinstance(value, list) else (value,):
             if lower == "set-cookie" and len(str(one).split(";")[0]) + 10 > Request.max_readline:
-                return _head(response, version, extra)  # which refuses it
+                return _head(response, version, extra, body)  # which refuses it
             lines.append(f"{name}: {one!s}")
     if "content-type" not in own.keymap and status != 204 and status != 304:
         lines.append("Content-Type: " + response.content_type())
@@ -153,8 +153,8 @@ def head(response: Response, version: int, extra: str) -> bytes:
     # Values are checked where they are set; this catches what came another way (a list, a default).
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
-        return _head(response, version, extra)  # which refuses it
-    return f"{text}\r\n{extra}\r\n".encode()
+        return _head(response, version, extra, body)  # which refuses it
+    return f"{text}\r\n{extra}\r\n".encode() + body
 
 
 async def stream(

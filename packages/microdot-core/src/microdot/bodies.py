@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = const(6)  # ticks
 
+# A board loads the module that has it now, while its heap is in one piece, and not with the first chunk.
+_no_delay = port.no_delay
+
 
 class BodyIterator:
     """An async iterator over the chunks of any body, which closes the body at its end.
@@ -155,7 +158,7 @@ async def send(
     chunked = b"Transfer-Encoding: chunked\r\n" in head
     if length is None:  # else it ends by itself, and a client may have closed its half
         connection.watch = watch(connection, chunks._body)
-    port.no_delay(connection)
+    _no_delay(connection)
     left = length
     try:
         await _soon(connection, head)

@@ -1,5 +1,8 @@
 """`send_file`, and the media types of files."""
 
+import microdot.bodies
+import microdot.headers  # a board loads both now, while its heap is in one piece, and not with the first file
+
 from .http import Response, const
 
 TYPE_CHECKING = const(False)

@@ -16,6 +16,10 @@ if port.SERVER:
     #: `await invoke_handler(f, *args, **kwargs)` calls a function, async or plain: on CPython a plain one runs in a thread.
     invoke_handler = port.call
 else:
+    # Who decorates handlers looks at requests, and answers with headers. A board loads what that takes now, while its heap is in
+    # one piece, and not with a first request that comes when it no longer is.
+    import microdot.headers
+    import microdot.lazy
 
     def wraps(wrapped: "Callable[..., Any]") -> "Callable[[W], W]":  # type: ignore[misc]  # a simpler type
         """Return a decorator that leaves the wrapper as it is: functions of boards keep no attributes."""

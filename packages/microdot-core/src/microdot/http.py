@@ -531,7 +531,7 @@ class Response:
         if self._headers is not None or self.reason is not None or status in (204, 304):
             from microdot.headers import head
 
-            return head(self, version, text) + body
+            return head(self, version, text, body)
         line = b"HTTP/1.%d %d %s\r\nContent-Type: " % (version, status, port.REASONS.get(status, b"N/A"))
         # Joined, not formatted: that takes exactly the bytes, at once, which a heap in pieces may have when it has no more.
         return b"".join((line, self.content_type().encode(), b"\r\n", text.encode(), b"\r\n", body))

@@ -1,6 +1,5 @@
 """What most programs never ask of a request, made when they do."""
 
-from .body import content_type, media_type
 from .http import HTTPException, Request, const
 
 TYPE_CHECKING = const(False)
@@ -68,6 +67,20 @@ def declared_length(request: Request) -> int:
     if not value.isdigit():
         raise HTTPException(400, "Bad request")
     return int(value)
+
+
+# In a program whose requests have no bodies nothing else needs that module.
+def _content_type(request: Request) -> "str | None":
+    from .body import content_type
+
+    return content_type(request)
+
+
+def media_type(request: Request) -> str:
+    """Return the media type of the body, in lower case and without its parameters (RFC 9110 8.3.1)."""
+    from .body import media_type
+
+    return media_type(request)
 
 
 def _values(data: "str | bytes") -> "MultiDict":
@@ -155,7 +168,7 @@ def _scheme(request: Request) -> str:
 # Attributes are made once and kept; methods are bound when they are asked for.
 _ATTRIBUTES: "dict[str, Callable[[Request], Any]]" = {
     "headers": _headers,
-    "content_type": content_type,
+    "content_type": _content_type,
     "content_length": lambda request: max(declared_length(request), 0),
     "client_addr": lambda request: peer(request.connection),
     "cookies": _cookies,

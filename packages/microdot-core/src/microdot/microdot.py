@@ -49,6 +49,8 @@ else:
         if name == "__all__":  # for `import *`; boards do not look at it
             return list(names) + ["redirect", "send_file"]
         if name == "redirect" or name == "send_file":
+            # A board loads it while its heap is in one piece, and not with the first request that needs it.
+            __import__("files" if name == "send_file" else "replies", globals(), None, (name,), 1)
             return getattr(find("Response"), name)
         module = names.get(name)
         if not module:

@@ -76,7 +76,10 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
                 keep = False
             if not keep:
                 lines += "Connection: close\r\n"
-            head = response.head(minor, lines)
+            if chunks is None and (response.is_head or not length):
+                body = b""
+            joined = isinstance(body, bytes) and len(body) < 4096  # one write, one packet, and no further copy
+            head = response.head(minor, lines, body if joined else b"")
         except Exception as exc:
             # Nothing is out yet, so the client gets an answer.
             port.print_exception(exc)
@@ -89,13 +92,12 @@ async def respond(connection: "Connection", response: "Any", minor: int, keep: b
         connection.begun = True
         response.bytes_sent = 0
         if chunks is None or response.is_head or length == 0:
-            if response.is_head or not length:
+            if chunks is not None:
                 body = b""
-            if len(body) < 4096:
-                wait = connection.write(head + body)
-            else:
+            elif not joined:
                 port.no_delay(connection)
-                connection.write(head)
+            wait = connection.write(head)
+            if not joined and body:
                 wait = connection.write(body)
             if wait:
                 await connection.flush()

@@ -45,7 +45,7 @@ class URLPattern:
         """
         cls.segment_patterns[type_name] = pattern
         cls.segment_parsers[type_name] = parser
-        if type_name in ("string", "int"):  # which segments.py knows as they were
+        if type_name in ("string", "int", "path"):  # which segments.py knows as they were
             import microdot.segments  # `from . import` asks the package on MicroPython, which does not know it
 
             microdot.segments.plain_types = False

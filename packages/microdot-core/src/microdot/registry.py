@@ -44,6 +44,11 @@ def on(app: Microdot, hook: str, f: "Callable[..., Any]") -> "Callable[..., Any]
     hooks = app.hooks
     # A stop hook remembers how many start hooks there were: an extension registers its start hook first.
     hooks[hook].append((len(hooks["start"]), f) if hook == "stop" else f)
+    if hook in ("before", "after", "error") and not port.SERVER:
+        # They look at requests and responses. A board loads what that takes now, while its heap is in one piece, and not
+        # with a first request that comes when it no longer is.
+        import microdot.headers
+        import microdot.lazy
     if hook == "route":
         for route in app.routes:
             f(route)
@@ -114,6 +119,9 @@ def attribute(app: Microdot, name: str) -> "Any":
         return getattr(app, name)  # pipeline.py, which is loaded now, has put it there
     if name == "routes":
         return routes(app)
+    if name == "options_handler":
+        # Extensions remember the default one, and nearly nobody calls it: what has it is loaded then.
+        return lambda request: app.default_options_handler(request)
     if name in _METHODS:
         method = _METHODS[name]
         return lambda *args, **kwargs: method(app, *args, **kwargs)

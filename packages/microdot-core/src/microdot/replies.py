@@ -1,5 +1,7 @@
 """Responses that programs make themselves: cookies, redirects."""
 
+import microdot.headers  # a board loads it now, while its heap is in one piece, and not with the first cookie
+
 from .http import Response, const, date, is_token
 
 TYPE_CHECKING = const(False)

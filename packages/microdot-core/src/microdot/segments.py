@@ -35,7 +35,7 @@ def parse(pattern: str) -> "tuple[Any, ...]":
     return parsed
 
 
-# Whether `string` and `int` are what they are here; a program may register others.
+# Whether `string`, `int` and `path` are what they are here; a program may register others.
 plain_types = True
 
 
@@ -64,6 +64,9 @@ def match(parsed: "tuple[Any, ...]", path: str) -> "dict[str, Any] | None":
             if not (part[1:] if part[:1] == "-" else part).encode().isdigit():  # of a str also what int() refuses
                 return None
             args[name] = int(part)
+        elif plain_types and kind == "path" and i == len(parsed):
+            args[name] = "/".join(parts[i // 2 - 2 :])
+            return args if args[name] else None
         else:
             # The rest of the pattern is the business of patterns.py, which knows every type.
             import microdot.patterns

@@ -3,7 +3,6 @@
 import io
 
 from .body import BLOCK
-from .channel import Channel
 from .http import HTTPException, const
 
 TYPE_CHECKING = const(False)
@@ -125,6 +124,8 @@ class Sock(ByteStream):
     """
 
     def __init__(self, connection: "Connection") -> None:
+        from .channel import Channel  # of all that is here only this needs it
+
         self._channel = Channel(connection)
         self._connection = connection
 

@@ -8,6 +8,8 @@ import json
 import sys
 from asyncio import Event, create_task, sleep
 
+import microdot.bodies
+
 from .headers import check_value
 from .http import const
 from .wire import field
