@@ -71,10 +71,11 @@ def abort(status_code: int, reason: "str | None" = None, headers: "Mapping[str, 
 
 def date(t: "tuple[int, ...]") -> str:
     """Format a UTC time tuple as RFC 9110 5.6.7 has it, whatever the locale."""
+    names = "MonTueWedThuFriSatSunJanFebMarAprMayJunJulAugSepOctNovDec"
     return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
-        "MonTueWedThuFriSatSun"[3 * t[6] : 3 * t[6] + 3],
+        names[3 * t[6] : 3 * t[6] + 3],
         t[2],
-        "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * t[1] - 3 : 3 * t[1]],
+        names[3 * t[1] + 18 : 3 * t[1] + 21],
         t[0],
         t[3],
         t[4],
