@@ -39,11 +39,11 @@ def dumps(text: str) -> str:
     return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def page(text: str) -> str:
+def page(parts: list[str]) -> str:
     """Return the page for Prometheus with what each figure is and of what type; a board has no room for that."""
     lines = []
     last = "http_seconds"
-    for line in text[:-1].split("\n"):
+    for line in "".join(parts)[:-1].split("\n"):
         name = line.split("{")[0].split(" ")[0]
         if name == "#":
             lines.append("# HELP %s %s" % (last, _HELP[last]))

@@ -9,6 +9,7 @@ The compiler is a module of its own (`_utemplate.py`), loaded when there is a te
 # For the first request: a board loads it now, while its heap is in one piece (docs/design.md, "What is loaded when").
 import microdot.outgoing
 
+from .bodies import BodyIterator
 from .http import const
 
 TYPE_CHECKING = const(False)
@@ -144,8 +145,6 @@ class Template:
 
     def generate_async(self, *args: "Any", **kwargs: "Any") -> "AsyncIterator[str]":
         """Return an async iterator of the text in pieces. The call is not awaited."""
-        from .bodies import BodyIterator
-
         return BodyIterator(self.template(*args, **kwargs), 0)  # type: ignore[return-value]
 
     async def render_async(self, *args: "Any", **kwargs: "Any") -> str:
