@@ -85,7 +85,9 @@ FACTS: "tuple[tuple[str, str, dict[str, dict[str, Any] | None]], ...]" = (
         {"/users/ab": {"id": "ab"}, "/users/bca": {"id": "bca"}, "/users/abcd": None, "/users/d": None, "/users/": None},
     ),
     ("5", "/<re:[0-9]+:[0-9]+:time>", {"/12:30": {"time": "12:30"}, "/12": None}),
-    ("5", "/<re:[a-c]+:a>/<int:b>/<c>", {"/ab/1/x": {"a": "ab", "b": 1, "c": "x"}, "/ab/x/1": None}),
+    ("5", "/<re:[a-c]+:a>/<int:b>/<c>", {"/ab/1/x": {"a": "ab", "b": 1, "c": "x"}, "/ab/x/1": None, "/ab/1": None, "/ab": None}),
+    ("5", "/<re:[a-c]+:a>/end", {"/ab/end": {"a": "ab"}, "/ab": None, "/ab/": None, "/": None}),
+    ("5", "/<re:[a-c]+:a>/x/<path:b>", {"/ab/x/y": {"a": "ab", "b": "y"}, "/ab/x": None, "/ab": None}),
     (
         "5 observed",
         "/<re:.*:path>",
