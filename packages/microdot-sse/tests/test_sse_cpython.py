@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from microdot.sse import SSE
+from microdot import Microdot
+from microdot.sse import SSE, with_sse
 
 
 def slow_send() -> Any:
@@ -29,6 +30,111 @@ async def test_events_are_written_alike() -> None:
     closed.server_stops()
     await closed.send("dropped")
     assert closed.queue == []
+
+
+async def test_what_leaves_at_once() -> None:
+    """A writer is used when the server waits and nothing else does; never by two events of one moment, nor when it refuses."""
+    sse: Any = SSE()
+    written: list[bytes] = []
+    answers: list[bool | None] = [False, None, True]
+
+    def put(data: bytes) -> bool | None:
+        answer = answers.pop(0)
+        if answer is not None:
+            written.append(data)
+        return answer
+
+    sse._tasks = (asyncio.create_task(asyncio.sleep(0)),)
+    sse.take_writer(put)
+    await sse.send("0")
+    assert (written, sse.queue) == ([], [b"data: 0\n\n"])  # the server does not wait yet
+    assert await sse.__anext__() == b"data: 0\n\n"
+
+    async def round(*data: Any) -> bytes | None:
+        step = asyncio.create_task(sse.__anext__())
+        await asyncio.sleep(0.003)
+        for one in data:
+            await sse.send(one)
+        try:
+            return await asyncio.wait_for(step, 0.05)
+        except asyncio.TimeoutError:
+            return None
+
+    assert await round({"a": 1}) is None and written == [b'data: {"a": 1}\n\n']
+    assert await round("refused", "2") == b"data: refused\n\ndata: 2\n\n"
+    assert await round("3", "4", "5") == b"data: 4\n\ndata: 5\n\n"
+    assert written[1:] == [b"data: 3\n\n"] and answers == []
+    answers.append(True)
+    assert await round("alone") == b""  # so that the server looks at its client
+    assert await round("two\nlines") == b"data: two\ndata: lines\n\n"
+    sse.take_writer(None)
+    assert await round("6") == b"data: 6\n\n"
+
+
+async def test_a_client_that_takes_nothing() -> None:
+    """Each event leaves at once until the client takes no more; then its deadline ends the stream, though none follows."""
+    app = Microdot()
+    app.write_timeout = 1
+    ended = asyncio.Event()
+    sent = 0
+
+    @app.get("/")
+    @with_sse(heartbeat=0)
+    async def events(request: Any, sse: SSE) -> None:
+        nonlocal sent
+        try:
+            while not request.connection.blocked:
+                await sse.send("x" * 50_000)
+                sent += 1
+                await asyncio.sleep(0.002)
+            await asyncio.sleep(30)
+        finally:
+            ended.set()
+
+    server = await app.start_server("127.0.0.1", 0, start_serving=False)
+    await server.start_serving()
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=1000)
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.wait_for(ended.wait(), 15)
+        assert sent > 2
+    finally:
+        writer.transport.abort()
+        server.close()
+
+
+async def test_events_arrive_in_order() -> None:
+    app = Microdot()
+    numbers = [0, 1, 1, 5, 0, 3, 0, 0, 2, 40]
+
+    @app.get("/")
+    @with_sse
+    async def events(request: Any, sse: SSE) -> None:
+        n = 0
+        for count in numbers:
+            for _ in range(count):
+                await sse.send(n if n % 3 else {"n": n})
+                n += 1
+            await asyncio.sleep(0.002)
+
+    server = await app.start_server("127.0.0.1", 0, start_serving=False)
+    await server.start_serving()
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert b"text/event-stream" in head
+        body = b""
+        while size := int(await asyncio.wait_for(reader.readline(), 5), 16):
+            body += await reader.readexactly(size)
+            assert await reader.readexactly(2) == b"\r\n"
+        assert body == b"".join(b"data: %d\n\n" % n if n % 3 else b'data: {"n": %d}\n\n' % n for n in range(sum(numbers)))
+        assert await reader.readexactly(2) == b"\r\n"
+        writer.write(b"GET /missing HTTP/1.1\r\nHost: a\r\n\r\n")  # the connection is whole
+        assert b" 404 " in await asyncio.wait_for(reader.readline(), 5)
+    finally:
+        writer.close()
+        server.close()
 
 
 async def test_a_full_queue_waits_and_goes_on() -> None:

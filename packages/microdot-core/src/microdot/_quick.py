@@ -160,7 +160,12 @@ def head(response: Response, version: int, extra: str, body: bytes = b"") -> byt
 async def stream(
     connection: "Connection", response: Response, chunks: bodies.BodyIterator, head: bytes, length: "int | None"
 ) -> None:
-    """Do what `bodies.send()` says: chunks of iterators take fewer steps here."""
+    """Do what `bodies.send()` says: chunks of iterators take fewer steps here.
+
+    An asynchronous body that has `take_writer(put)` may give chunks by `put(data)` while it has this wait for the next one: they
+    leave at once. That returns None when the body is to give it as the next one instead; else as `Link.write()` does: True
+    when the next one is to follow now, an empty one if there is none, so that the client is waited for.
+    """
     body = chunks._body
     plain = chunks._next == chunks._step
     if length is not None or not (plain or chunks._next is None) or b"Transfer-Encoding: chunked\r\n" not in head:
@@ -169,9 +174,24 @@ async def stream(
     connection.watch = bodies.watch(connection, body)
     write = connection.write_soon
     sent = 0
+    take_writer = None if plain else getattr(body, "take_writer", None)
+
+    def put(data: bytes) -> "bool | None":
+        nonlocal sent
+        if connection.blocked or connection.eof:
+            return None
+        try:
+            full = connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+        except OSError:
+            return None
+        sent += len(data)
+        return full
+
     try:
         if write(head):
             await connection.flush()
+        if take_writer is not None:
+            take_writer(put)
         while True:
             if plain:
                 chunk = next(body, None)
@@ -184,6 +204,8 @@ async def stream(
                     break
             data = chunk.encode() if isinstance(chunk, str) else chunk
             if not data:
+                if connection.blocked:
+                    await connection.flush()
                 continue  # a chunk of no length would end the body (RFC 9112 7.1)
             size = len(data)
             if write(b"%x\r\n%b\r\n" % (size, data if type(data) is bytes else bytes(data))):
@@ -199,6 +221,8 @@ async def stream(
         raise OSError(ECONNRESET, "") from None
     finally:
         connection.watch = None
+        if take_writer is not None:
+            take_writer(None)
         response.bytes_sent = sent  # type: ignore[attr-defined]
 
 
