@@ -1,9 +1,8 @@
 """What a programmer is told who made a common mistake: the message names the cause, and what to write; and what is none.
 
-Portable: CPython, MicroPython from sources; the compiled files of boards leave these checks out.
+Portable: CPython and MicroPython, which says less of it: its compiled files leave the checks out.
 """
 
-import microdot
 from microdot import Microdot, Request, Response, URLPattern
 from microdot.test_client import TestClient
 from support.checks import CPYTHON, raised
@@ -11,25 +10,37 @@ from support.loopback import Running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
-
-CHECKED = microdot.__file__[-3:] == ".py"
 
 
 def handler(request: Request) -> str:
     return "answer"
 
 
+def warned(function: "Callable[..., Any]", *args: "Any") -> str:
+    """Call a function and return what it warns of; CPython."""
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function(*args)
+    return "; ".join([str(warning.message) for warning in caught])
+
+
 def test_a_route_without_a_path() -> None:
-    if CHECKED:
-        app = Microdot()
+    """Microdot 2.7 says nothing, and programs that have such a route in a corner run on."""
+    app = Microdot()
+    if CPYTHON:
         for decorator in (app.get, app.post, app.route):
-            assert "@app.get('/')" in str(raised(TypeError, decorator, handler))
+            assert "@app.get('/')" in warned(decorator, handler)
 
 
-def test_methods_as_one_string() -> None:
-    if CHECKED:
-        assert "route /x: methods is a list" in str(raised(TypeError, lambda: Microdot().route("/x", methods="GET")))
+async def test_one_method_as_a_string() -> None:
+    app = Microdot()
+    app.route("/", methods="post")(handler)
+    assert (await TestClient(app).post("/")).status_code == 200
+    assert (await TestClient(app).get("/")).status_code == 405
 
 
 def test_a_handler_that_is_none() -> None:
@@ -39,8 +50,8 @@ def test_a_handler_that_is_none() -> None:
 
 
 def test_an_error_handler_for_neither_status_nor_exception() -> None:
-    if CHECKED:
-        assert "a status, as a number, or a class" in str(raised(TypeError, Microdot().errorhandler, "404"))
+    if CPYTHON:
+        assert "never called" in warned(Microdot().errorhandler, "404")
 
 
 async def test_odd_tuples() -> None:

@@ -344,6 +344,37 @@ async def test_errors_leave_nobody_waiting() -> None:
         assert (await server.get("/good"))[2] == b"good"
 
 
+async def test_handlers_that_never_end() -> None:
+    """On a full board, whose client has gone makes room: also a coroutine that is never resumed, for it awaited what is none."""
+    if CPYTHON:  # has room for many, and resumes every coroutine
+        return
+    app = Microdot()
+    app.max_connections = 2
+    app.stop_timeout = 0.2
+
+    @app.get("/waits")
+    async def waits(request: Request) -> None:
+        await asyncio.Event().wait()
+
+    @app.post("/awaits")
+    async def awaits(request: Request) -> "Any":
+        return await request.json
+
+    app.get("/")(lambda request: "room")
+    async with Running(app) as server:
+        for head in (b"GET /waits HTTP/1.1\r\n", b"POST /awaits HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 7\r\n") * 3:
+            connection = await server.connect()
+            await connection.send(head + b'Host: a\r\n\r\n' + (b'{"a":1}' if head[0] == 80 else b""))
+            await asyncio.sleep(0.05)
+            await connection.close()
+            for _ in range(20):
+                status, _headers, body = await server.get("/")
+                if status == 200:
+                    break
+                await asyncio.sleep(0.1)
+            assert (status, body) == (200, b"room"), (head, status, body)
+
+
 async def test_head_timeout() -> None:
     """Contract 21 A4: a client that says nothing, or trickles, is not waited for for ever."""
     app = hello_app()

@@ -170,17 +170,16 @@ class Microdot:
         Args:
             url_pattern: such as `/users/<int:id>`; types are `string` (default), `int`, `path`, `re:EXPRESSION` and
                 registered ones.
-            methods: by default `["GET"]`, which answers HEAD too.
+            methods: a list of them, or one; by default `["GET"]`, which answers HEAD too.
 
         Raises:
             ValueError: the pattern is malformed.
         """
 
-        if __debug__:  # what the compiled files of boards leave out
-            if callable(url_pattern):
-                raise TypeError("a route needs a path: @app.get('/') with parentheses")
-            if isinstance(methods, str):
-                raise TypeError("route %s: methods is a list of strings" % url_pattern)
+        if __debug__ and callable(url_pattern):  # what the compiled files of boards leave out
+            from .methods import warn
+
+            warn("a route needs a path: @app.get('/') with parentheses")
         if not len(self._table) & 15:
             # Registering leaves garbage between what stays, which cuts a heap to pieces; each time would take large heaps long.
             _port.collect()
@@ -194,7 +193,8 @@ class Microdot:
                 from .methods import not_callable
 
                 not_callable(url_pattern)
-            self.add_route(url_pattern, tuple(" ".join(methods).upper().split()) if methods else ("GET",), f, _port.caller(f))
+            names = (methods if isinstance(methods, str) else " ".join(methods)).upper() if methods else "GET"
+            self.add_route(url_pattern, tuple(names.split()), f, _port.caller(f))
             return f
 
         return add

@@ -31,3 +31,15 @@ def not_callable(url_pattern: str) -> None:
 def announce(host: str, port: int) -> None:
     """Print where a server listens, when it was asked to say what it does."""
     print("Starting async server on %s:%d..." % (host, port))
+
+
+if __debug__:  # the compiled files of boards leave this out
+
+    def warn(text: str) -> None:
+        """Warn of what works nowhere, and ends no program either: those for Microdot 2.7 may have it in a corner."""
+        try:
+            from warnings import warn
+
+            warn(text, stacklevel=4)
+        except ImportError:  # a board with the sources
+            print(text)

@@ -64,7 +64,9 @@ def install(app: Microdot, extension: "Any") -> "Any":
 def errorhandler(app: Microdot, status_code_or_exception_class: "Any") -> "Callable[..., Any]":
     """Do what `Microdot.errorhandler()` says."""
     if __debug__ and not isinstance(status_code_or_exception_class, (int, type)):
-        raise TypeError("errorhandler: a status, as a number, or a class of exceptions")
+        from .methods import warn
+
+        warn("errorhandler: neither a status, as a number, nor a class of exceptions; this one is never called")
 
     def decorated(f: "Callable[..., Any]") -> "Callable[..., Any]":
         app.error_handlers[status_code_or_exception_class] = f

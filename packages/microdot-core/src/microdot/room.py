@@ -1,6 +1,6 @@
 """A full server: who makes room, and what a newcomer is told. Small, because a full board has little heap to load it."""
 
-from .http import const
+from .http import const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -22,6 +22,15 @@ def make_room(server: "Server") -> "bool | None":
         if connection.since and (oldest is None or connection.since < oldest.since):
             oldest = connection
     if oldest is None:
+        if not port.SERVER:
+            # All are at work. Who works for a client that has gone needs no place for it, and may do so for ever: a coroutine
+            # that awaits what is none (`await request.json`) is never resumed on a board, and cannot be cancelled.
+            for connection in list(server.connections):
+                if not connection.buffer:
+                    connection.take_in()  # type: ignore[attr-defined]
+                if connection.eof:
+                    connection.close()
+                    return None
         return False
     if server.tick - oldest.since >= _GRACE:
         oldest.expire(OSError(104, ""))  # first: it may fail for want of heap, and without `since` nobody would try again
