@@ -125,6 +125,36 @@ def _needs(module: str, path: Path, changed: float) -> tuple[tuple[tuple[str, tu
     return tuple((name, names) for name, names in _imports(tree, IMPORT_NAME) if name != module), frozenset(texts)
 
 
+def in_order(names: Iterable[str], modules: dict[str, Path]) -> list[str]:
+    """Return names of modules so that each stands behind those that it imports where it is loaded itself.
+
+    Args:
+        names: the modules.
+        modules: path below the import root → source, as of a `Selection`.
+    """
+    sources = {_module_name(path): source for path, source in modules.items()}
+    order: list[str] = []
+    open_ones: set[str] = set()
+
+    def add(module: str) -> None:
+        if module in open_ones or module not in sources:
+            return
+        open_ones.add(module)
+        tree = ast.parse(strip(sources[module].read_text(encoding="utf-8"), module))
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                node.body = []  # what it imports is loaded when it is called
+        for name, _ in _imports(tree, IMPORT_NAME):
+            add(name)
+        order.append(module)
+
+    wanted = set(names)
+    # First the module into which those that others import may have been linked (link.py).
+    for module in (f"{IMPORT_NAME}.http", *sorted(wanted)):
+        add(module)
+    return [module for module in order if module in wanted]
+
+
 def select(names: Iterable[str], wanted: Iterable[tuple[str, tuple[str, ...]]] = ()) -> Selection:
     """Find the modules that packages, or imports, need.
 
@@ -687,8 +717,9 @@ def make_table(gauge: Gauge) -> dict[str, Any]:
                 row = {"flash": flash, "held": one.held, "least": one.least}
                 rows[" ".join(used)] = {**row, "ready": " ".join(one.ready), "loaded": " ".join(one.loaded)}
                 print(f"  {form} {names or 'core'}: {one.held}, {one.least}", file=sys.stderr)
-            seen = dict.fromkeys(module for row in rows.values() for module in f"{row['ready']} {row['loaded']}".split())
-            table[form] = {"rows": rows, "modules": gauge.modules(library, list(seen))}
+            seen = {module for row in rows.values() for module in f"{row['ready']} {row['loaded']}".split()}
+            # what a module loads is counted for that, and not for the first who asks for it
+            table[form] = {"rows": rows, "modules": gauge.modules(library, in_order(seen, everything.modules))}
     return table
 
 
