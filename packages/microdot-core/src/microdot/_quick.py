@@ -124,6 +124,10 @@ def ascii_url(location: str) -> str:
     return location if _PLAIN_URL(location) else _ascii_url(location)
 
 
+def _redirect(cls: "type[Response]", location: str, status_code: int = 302) -> Response:
+    return replies.redirect(cls, location, status_code)
+
+
 @lru_cache(maxsize=64)
 def _status_line(version: int, status: int) -> str:
     return "HTTP/1.%d %d %s" % (version, status, REASONS.get(status, b"N/A").decode())
@@ -422,7 +426,7 @@ def declare() -> None:
         setattr(Request, name, made)
     del Request.__getattr__
     # `named.py` looks for it with every call.
-    Response.redirect = classmethod(replies.redirect)  # type: ignore[method-assign, assignment]
+    Response.redirect = classmethod(_redirect)  # type: ignore[method-assign, assignment]
     del Response.__getattr__  # `_cpython.tune()` has given it what there is
 
 
@@ -484,6 +488,7 @@ datastructures.parse_urlencoded = parse_urlencoded
 
 # Where programs and the documentation find them.
 Made.__module__ = "microdot.hosting"
+_redirect.__module__ = named.__name__
 ascii_url.__module__ = replies.__name__
 head.__module__ = parse_headers.__module__ = headers.__name__
 load.__module__ = media_type.__module__ = body.__name__
