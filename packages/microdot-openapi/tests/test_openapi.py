@@ -263,6 +263,7 @@ EXAMPLES = sorted(
 )
 
 
+@pytest.mark.filterwarnings("ignore:Static. there is no folder")  # the program makes it when it starts
 @pytest.mark.parametrize("path", EXAMPLES, ids=[f"{path.parent.name}/{path.name}" for path in EXAMPLES])
 def test_documents_of_the_examples(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(path.parent))

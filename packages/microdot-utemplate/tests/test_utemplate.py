@@ -12,13 +12,14 @@ from microdot import Microdot, Request
 from microdot.test_client import TestClient
 from microdot.utemplate import Loader, Safe, Template
 from support.checks import raised
+from support.loopback import free_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 HERE = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-FOLDER = "_utemplate_test"
+FOLDER = "utemplate_%d" % free_port()  # one that no other run in this directory has
 
 
 def reset() -> None:
@@ -107,7 +108,7 @@ LANGUAGE: "tuple[tuple[str, dict[str, Any], str], ...]" = (
     ("{% set i = 0 %}{% while i < 3 %}{{ i }}{% set i += 1 %}{% endwhile %}", {}, "012"),
     ("{% for i in range(9) %}{% if i == 3 %}{% break %}{% endif %}{% if i == 1 %}{% continue %}{% endif %}{{ i }}{% endfor %}", {}, "02"),
     ("{% import sys %}{% set a, b = 1, 2 %}{% b += a %}{{ b }}{% if sys %}!{% endif %}", {}, "3!"),
-    ("{% with open('_utemplate_test/t.html') as file %}{{ len(file.read(3)) }}{% endwith %}", {}, "3"),
+    ("{% with open('" + FOLDER + "/t.html') as file %}{{ len(file.read(3)) }}{% endwith %}", {}, "3"),
     ("{% yield from 'abc' %}{{ [\n1,\n2] }}{% set x = (\n3) %}{{ x }}", {}, "abc[1, 2]3"),
     ("{% args text, render %}{{ text }}{{ render }}{{ Safe('<') }}", {"text": "a", "render": "b"}, "ab<"),
     ("{{ '<&>' }}", {}, "<&>"),
