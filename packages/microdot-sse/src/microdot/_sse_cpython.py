@@ -51,12 +51,12 @@ def tune(cls: "type[SSE]") -> None:
     def __init__(self: Any) -> None:
         make(self)
         self.event = Bell()
-        self._put = None
-        self._last = 0.0
+        self._write_line = None
+        self._written_at = 0.0
 
     def take_writer(self: Any, put: "Callable[[bytes], bool | None] | None") -> None:
         """Take what writes an event while the server waits for the next one; None: no more."""
-        self._put = put
+        self._write_line = put
 
     async def send(
         self: Any,
@@ -82,11 +82,11 @@ def tune(cls: "type[SSE]") -> None:
             await slow(self, data, event, event_id, retry, comment)
         elif not self.closed:
             line = b"data: %b\n\n" % data.encode()
-            if self._put is not None and not queue and self.event.awaited():
+            if self._write_line is not None and not queue and self.event.awaited():
                 now = monotonic()
-                if now - self._last > _TOGETHER:
-                    self._last = now
-                    full = self._put(line)
+                if now - self._written_at > _TOGETHER:
+                    self._written_at = now
+                    full = self._write_line(line)
                     if full is False:
                         return
                     if full:
