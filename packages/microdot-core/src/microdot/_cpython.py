@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from ssl import SSLContext
 
     from .app import Microdot
     from .http import Request, Response

@@ -174,6 +174,7 @@ class Microdot:
 
         Raises:
             ValueError: the pattern is malformed.
+            TypeError: what is decorated cannot be called.
         """
 
         if __debug__ and callable(url_pattern):  # what the compiled files of boards leave out

@@ -15,7 +15,7 @@ else:
 
 
 def check_value(value: str) -> None:
-    """Refuse a header value that would end its line (RFC 9110 5.5)."""
+    """Refuse a header value that would end its line (RFC 9110 5.5): raise ValueError."""
     if "\n" in value or "\r" in value or "\0" in value:
         raise ValueError("CR, LF or NUL in a value")
 

@@ -5,7 +5,7 @@ from .http import HTTPException, Request, const, is_token, port
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .http import Response
-    from .server import Connection, Server
+    from .server import Connection
 
 _LINGER = 8 if port.SERVER else 2  # ticks in which a client may read an answer that it did not wait for
 _SKIP = 65536 if port.SERVER else 2048  # bytes of an unread body that are read and dropped to keep a connection
