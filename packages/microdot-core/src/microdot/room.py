@@ -22,15 +22,14 @@ def make_room(server: "Server") -> "bool | None":
         if connection.since and (oldest is None or connection.since < oldest.since):
             oldest = connection
     if oldest is None:
-        if not port.SERVER:
-            # All are at work. Who works for a client that has gone needs no place for it, and may do so for ever: a coroutine
-            # that awaits what is none (`await request.json`) is never resumed on a board, and cannot be cancelled.
-            for connection in list(server.connections):
-                if not connection.buffer:
-                    connection.take_in()  # type: ignore[attr-defined]
-                if connection.eof:
-                    connection.close()
-                    return None
+        # All are at work. Who works for a client that has gone needs no place for it, and may do so for ever: a coroutine
+        # that awaits what is none (`await request.json`) is never resumed on a board, and cannot be cancelled.
+        for connection in list(server.connections):
+            if not port.SERVER and not connection.buffer:
+                connection.take_in()  # type: ignore[attr-defined]
+            if connection.eof:
+                connection.close()
+                return None
         return False
     if server.tick - oldest.since >= _GRACE:
         oldest.expire(OSError(104, ""))  # first: it may fail for want of heap, and without `since` nobody would try again
