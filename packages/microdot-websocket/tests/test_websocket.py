@@ -490,6 +490,18 @@ async def test_the_server_ends_the_connection() -> None:
             await peer.drop()
 
 
+async def test_a_refused_client_sees_the_end_within_a_second() -> None:
+    # 7.1.1: the server ends the connection; clients that wait a second for it take a later end for a failure.
+    app, _ = echo_app()
+    async with Running(app) as server:
+        peer = await open_websocket(server, "/echo")
+        await peer.frame(0xC1, b"reserved bits")
+        assert await peer.close_code() == 1002
+        await peer.frame(0x88, b"\x03\xea")
+        assert await asyncio.wait_for(peer.ended(), 0.95)
+        await peer.drop()
+
+
 async def test_codes_of_handlers() -> None:
     app, seen = echo_app()
     async with Running(app) as server:

@@ -22,7 +22,7 @@ _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
 
-_LINGER = const(5)  # quarters of a second in which the peer may answer our Close
+_LINGER = const(3)  # quarters of a second in which the peer may answer our Close; clients wait one for the end
 
 
 def _choose(ws: WebSocket, headers: "dict[str, str]") -> None:
