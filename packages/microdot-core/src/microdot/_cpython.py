@@ -758,9 +758,9 @@ async def listen(server: "Server", host: str, port: int, start_serving: bool) ->
 
     _check_install()
     _check_patterns(server.app)
-    # The C library gives larger blocks back to the system until it has seen one freed; to get them again costs more than
-    # to copy what is in them.
-    bytes(4 * _READ_LONG)
+    # The C library gives free memory back to the system above twice the largest block that it has seen freed. To get it again
+    # costs more than to copy what is in it, so let it keep 4 MB: pieces of a few uploads.
+    bytes(16 * _READ_LONG)
     loop = asyncio.get_running_loop()
     server.loop = loop
     server.handshakes = {}
