@@ -218,15 +218,38 @@ async def test_a_forgotten_await() -> None:
     async def forgotten(request: Request) -> "Any":
         return _slowly(request, "x")
 
+    @app.get("/forgotten-event")
+    async def forgotten_event(request: Request) -> "Any":
+        return asyncio.Event().wait()
+
     @app.get("/")
     async def index(request: Request) -> str:
         return "fine"
 
     async with Running(app) as server:
-        for _ in range(3):
-            connection = await server.connect()
-            await connection.send(b"GET /forgotten HTTP/1.1\r\nHost: a\r\n\r\n")
-            await asyncio.sleep(0.05)
+        for path in ("/forgotten", "/forgotten-event") * 2:
+            status, _headers, _body = await server.get(path)
+            assert status == 200
             assert (await server.get("/"))[2] == b"fine"
+
+
+def _with_none() -> "Any":
+    yield "a"
+    yield None
+    yield "b"
+
+
+def gives_none(request: Request) -> "Any":
+    return _with_none()
+
+
+async def test_a_body_that_gives_none_ends_there() -> None:
+    """Also on boards, where a coroutine that waits gives None, too: nobody would resume the task that waited for that."""
+    app = Microdot()
+    app.get("/body")(gives_none)
+    async with Running(app) as server:
+        for _ in range(2):
+            connection = await server.connect()
+            await connection.send(b"GET /body HTTP/1.0\r\n\r\n")
+            assert (await connection.read_all()).endswith(b"\r\n\r\na")
             await connection.close()
-        assert (await server.get("/"))[2] == b"fine"

@@ -344,6 +344,42 @@ async def test_errors_leave_nobody_waiting() -> None:
         assert (await server.get("/good"))[2] == b"good"
 
 
+class _Waiting:
+    """A body that gives one piece of the length that it declares, and waits for the next."""
+
+    sent = False
+
+    def __aiter__(self) -> "_Waiting":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.sent:
+            await asyncio.sleep(60)
+        self.sent = True
+        return b"piece"
+
+
+async def test_a_producer_that_waits_ends_with_its_client() -> None:
+    """RELIABILITY L13; whether or not the length is known."""
+    app = Microdot()
+    ended: "list[str]" = []
+    app.on("done", lambda request, response, exc: ended.append(request.path))
+    app.get("/length")(lambda request: (_Waiting(), {"Content-Length": "100"}))
+    app.get("/chunks")(lambda request: _Waiting())
+    async with Running(app) as server:
+        for path in ("/length", "/chunks"):
+            connection = await server.connect()
+            await connection.send(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            await asyncio.sleep(0.1)
+            await connection.close()
+            for _ in range(50):
+                if ended:
+                    break
+                await asyncio.sleep(0.1)
+            assert ended == [path]
+            del ended[:]
+
+
 async def test_handlers_that_never_end() -> None:
     """On a full server whose client has gone makes room: also a coroutine that is never resumed, for it awaited what is none."""
     app = Microdot()

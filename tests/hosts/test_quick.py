@@ -41,6 +41,9 @@ def test_headers_are_set_and_refused_alike() -> None:
             assert (slow, slow.keymap) == (quick, quick.keymap)
             whole = result(lambda: dict(_Slow({"X-B": "b", name: value})))
             assert whole == result(lambda: dict(headers.Headers({"X-B": "b", name: value}))), (name, value)
+    merged = headers.Headers({"X-A": "1"})
+    merged |= {"x-a": "2", "X-B": "3"}
+    assert (merged, merged["x-b"]) == ({"X-A": "2", "X-B": "3"}, "3")
     assert headers.Headers([("X-A", "1"), ("x-a", "2")]) == {"X-A": "2"}  # type: ignore[arg-type]
     assert headers.Headers(headers.Headers({"X-A": "1"})).keymap == {"x-a": "X-A"}
 

@@ -318,6 +318,20 @@ def test_a_cancelled_task_that_a_handler_awaits() -> None:
         call(app_of(handler))
 
 
+def test_a_body_that_the_server_cannot_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Malformed chunks, a client that goes: each server has exceptions of its own for that; a stranger fills no log with them."""
+
+    class Broken(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise OSError("Invalid chunk size")
+
+    async def handler(request: Request) -> bytes:
+        return request.body
+
+    result = Result(app_of(handler), b"x", **{"wsgi.input": Broken(), "CONTENT_LENGTH": "5"})
+    assert (result.read().status, capsys.readouterr().err) == ("400 Bad Request", "")
+
+
 def test_stream_is_one_task() -> None:
     """What belongs to a task (time limits, cancel scopes, context variables) holds from chunk to chunk."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="")

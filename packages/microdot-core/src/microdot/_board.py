@@ -52,9 +52,13 @@ def _with_first(data: "Any", body: "Any") -> "Generator[Any, None, None]":
     yield from body
 
 
-def resumed() -> "Generator[None, None, None]":
-    """Wait until what has entered this task where tasks wait lets it go on."""
-    yield
+def leave() -> None:
+    """Take this task out of wherever it waits, if it does: what `Task.cancel()` does for another one."""
+    task = core.cur_task
+    if hasattr(task.data, "remove"):  # an event, a socket
+        task.data.remove(task)
+        task.data = None
+    core._task_queue.remove(task)
 
 
 def call(function: "Callable[..., Any]", *args: "Any", **kwargs: "Any") -> "Any":

@@ -87,6 +87,12 @@ def make_headers(self: Headers, initial_dict: "Mapping[str, Any] | None" = None)
                 _set(self, keymap.setdefault(_lower(key), key), value)
 
 
+def merge(self: NoCaseDict, other: Any) -> NoCaseDict:
+    """Take the items of another mapping: `headers |= {…}`, which dict would do without asking `__setitem__()`."""
+    self.update(other)
+    return self
+
+
 def get_headers(response: Response) -> NoCaseDict:
     """Return the headers, a dict whose keys do not mind their case; a bad value raises ValueError."""
     own = response._headers
@@ -475,6 +481,7 @@ declare()
 Response.__init__ = make_response  # type: ignore[method-assign]
 Headers.__init__ = make_headers  # type: ignore[method-assign, assignment]
 Headers.__setitem__ = set_item  # type: ignore[method-assign]
+NoCaseDict.__ior__ = merge  # type: ignore[method-assign, assignment]
 headers.head = head
 headers.parse_headers = parse_headers
 Response.headers = property(get_headers, Response.headers.fset)  # type: ignore[assignment,attr-defined]

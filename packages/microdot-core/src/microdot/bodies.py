@@ -75,11 +75,10 @@ class BodyIterator:
             return chunk  # type: ignore[no-any-return]
         chunk = self._next()
         if self._next == self._step:
-            while chunk is None and not port.SERVER:
-                # A coroutine whose `await` was forgotten: boards cannot tell it from a generator. It has entered this task where
-                # tasks wait; entered once more before it is resumed, it would break the loop.
-                await port.resumed()  # type: ignore[attr-defined]
-                chunk = self._next()
+            if chunk is None and not port.SERVER:
+                # Perhaps a coroutine whose `await` was forgotten: boards cannot tell it from a generator. It has then entered
+                # this task where tasks wait; entered once more, it would break the loop.
+                port.leave()  # type: ignore[attr-defined]
             if chunk is self or chunk is None:
                 await self.aclose()
                 raise StopAsyncIteration
@@ -156,7 +155,8 @@ async def send(
         Exception: what the body raised.
     """
     chunked = b"Transfer-Encoding: chunked\r\n" in head
-    if length is None:  # else it ends by itself, and a client may have closed its half
+    # A file ends by itself, and its client may have closed its half; others may wait for ever.
+    if length is None or chunks.file() is None:
         connection.watch = watch(connection, chunks._body)
     _no_delay(connection)
     left = length

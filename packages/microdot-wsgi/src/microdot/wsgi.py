@@ -320,7 +320,10 @@ class _Connection:
     async def read(self, n: int) -> bytes:
         """Read at most `n` bytes of the body; empty at its end."""
         loop = asyncio.get_running_loop()
-        data: bytes = await loop.run_in_executor(None, self._environ["wsgi.input"].read, n)
+        try:
+            data: bytes = await loop.run_in_executor(None, self._environ["wsgi.input"].read, n)
+        except Exception:  # the client has gone, or its chunks are malformed; each server has exceptions of its own for that
+            raise HTTPException(400, "Bad request") from None
         return data
 
     def _socket(self) -> Any:
