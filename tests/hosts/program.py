@@ -370,7 +370,16 @@ def register(app: "Microdot", file: str) -> None:
         await channel.close()
         return Response.already_handled
 
-    from microdot.websocket import with_websocket
+    from microdot.websocket import websocket_upgrade, with_websocket
+
+    @app.get("/ends/<how>")
+    async def ends(request: "Request", how: str) -> str:
+        await websocket_upgrade(request)
+        if how == "fails":
+            raise ValueError("as it should")
+        if how == "aborts":
+            abort(403, "not you")
+        return "never sent"
 
     @app.get("/echo")
     @with_websocket

@@ -43,6 +43,16 @@ def test_end_of_the_handler_closes(host: Host) -> None:
 
 
 @able
+def test_codes_of_routes_that_upgrade_by_themselves(host: Host) -> None:
+    for how, code in (("fails", 1011), ("aborts", 1008), ("returns", 1000)):
+        with open_socket(host, "/ends/" + how) as ws:
+            with pytest.raises(ConnectionClosed):
+                ws.recv(10)
+            assert ws.close_code == code, how
+            assert ws.close_reason == ("not you" if how == "aborts" else ""), how
+
+
+@able
 def test_handler_ends_when_the_client_closes(host: Host) -> None:
     with open_socket(host, "/wait/close-" + host.kind.name) as ws:
         assert ws.recv(10) == "ready"

@@ -8,7 +8,7 @@ import socket
 
 from microdot import Microdot, Request, Response, abort
 from microdot.test_client import TestClient
-from microdot.websocket import WebSocket, WebSocketError, websocket_upgrade, with_websocket
+from microdot.websocket import WebSocket, WebSocketError, websocket_upgrade, websocket_wrapper, with_websocket
 from support.checks import CPYTHON
 from support.loopback import Running
 from support.websocket_peer import ACCEPT, HANDSHAKE, KEY, Peer, handshake, masked, open_websocket, until
@@ -519,6 +519,109 @@ async def test_codes_of_handlers() -> None:
         peer = await open_websocket(server, "/code/1006")  # must not be sent: the handler fails
         assert await peer.close_code() == 1011
         await peer.drop()
+
+
+async def test_codes_of_routes_that_upgrade_by_themselves() -> None:
+    """The same as those of `with_websocket`, whatever hooks and error handlers there are; what those answer is not sent."""
+
+    async def fails(request: Request) -> None:
+        ws = await websocket_upgrade(request)
+        await ws.receive()
+        1 / 0
+
+    async def aborts(request: Request) -> None:
+        ws = await websocket_upgrade(request)
+        await ws.receive()
+        abort(403, "not you")
+
+    async def unable(request: Request) -> None:
+        ws = await websocket_upgrade(request)
+        await ws.receive()
+        abort(503)
+
+    async def late(request: Request) -> str:
+        ws = await websocket_upgrade(request)
+        await ws.receive()
+        request.after_request(lambda request, response: 1 / 0)
+        return "never sent"
+
+    async def system(request: Request) -> None:
+        ws = await websocket_upgrade(request)
+        await ws.receive()
+        open("/no/such/file")
+
+    async def receives(request: Request) -> None:
+        ws = await websocket_upgrade(request)
+        while True:
+            await ws.send(await ws.receive())
+
+    for with_what in ("", "after", "error", "done", "errorhandler"):
+        app = Microdot()
+        told: "list[Any]" = []
+
+        def tell(*args: "Any") -> "tuple[str, int]":
+            told.append(args)
+            return "wrong", 418
+
+        for f, path in ((fails, "a"), (aborts, "b"), (unable, "c"), (late, "d"), (system, "e"), (receives, "f")):
+            app.get("/" + path)(f)
+        if with_what == "errorhandler":
+            for key in (ZeroDivisionError, WebSocketError, 403, 503):
+                app.errorhandler(key)(tell)
+        elif with_what:
+            app.on(with_what, lambda *args: None)
+        async with Running(app) as server:
+            for path, code, reason in (
+                ("a", 1011, b""),
+                ("b", 1008, b"not you"),
+                ("c", 1011, b"503 error"),
+                ("d", 1000, b""),
+                ("e", 1011, b""),
+                ("f", 1003, b""),
+            ):
+                peer = await open_websocket(server, "/" + path)
+                if path == "f":
+                    await peer.frame(0x88, code.to_bytes(2, "big"))
+                else:
+                    await peer.frame(0x81, b"x")
+                assert await peer.read() == (0x88, code.to_bytes(2, "big") + reason), (with_what, path)
+                if path != "f":
+                    await peer.frame(0x88, code.to_bytes(2, "big"))
+                assert await peer.ended(), (with_what, path)
+                await peer.drop()
+        assert len(told) == (2 if with_what == "errorhandler" else 0), told  # of failures, none of clients that went
+
+
+async def test_close_of_a_subclass() -> None:
+    """Contract 9.5: `ws.close()` is attempted when the handler has ended, however that came about."""
+    seen: "list[Any]" = []
+
+    class Counted(WebSocket):
+        async def close(self, code: int = 1000, reason: str = "") -> None:
+            seen.append("close")
+            await super().close(code, reason)
+
+    async def upgrade(request: Request) -> WebSocket:
+        return await Counted(request).handshake()
+
+    async def handler(request: Request, ws: WebSocket) -> None:
+        if await ws.receive() == "fail":
+            1 / 0
+
+    app = Microdot()
+    app.get("/counted")(websocket_wrapper(handler, upgrade))
+    async with Running(app) as server:
+        for data, code in ((b"end", b"\x03\xe8"), (b"fail", b"\x03\xf3"), (None, b"\x03\xe9")):
+            peer = await open_websocket(server, "/counted")
+            if data is None:
+                await peer.frame(0x88, code)
+            else:
+                await peer.frame(0x81, data)
+            assert await peer.read() == (0x88, code), data
+            await peer.drop()
+            await until(lambda: bool(seen))
+            assert seen == ["close"], data
+            seen.clear()
 
 
 async def test_a_sleeping_handler_learns_that_the_peer_has_gone() -> None:

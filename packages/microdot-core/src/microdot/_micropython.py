@@ -132,10 +132,13 @@ class Link:
             unregister(self.sock)
             self.eof = True
             if not __debug__:  # the compiled files
-                while seldom:
-                    name = seldom.pop()
+                package = sys.modules["microdot"]
+                for name in seldom:
+                    # A load that failed has taken the module out in a way that keeps all that it had: so another is put in.
+                    sys.modules[name] = package
                     del sys.modules[name]
-                    delattr(sys.modules["microdot"], name[9:])
+                    setattr(package, name[9:], package)
+                    delattr(package, name[9:])
         except Exception:  # no heap, not even for an attribute: the place is free all the same
             pass
 

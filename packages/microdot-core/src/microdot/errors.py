@@ -2,6 +2,9 @@
 
 from .http import HTTPException, Response, const, make_response, port
 
+if __name__ not in port.seldom:  # first of all: a load that fails leaves something behind, too
+    port.seldom.append(__name__)
+
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
@@ -122,6 +125,11 @@ def options(app: "Microdot", request: "Request", own: bool) -> "tuple[Any, Any, 
 
 async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Response:
     """Make the response for an exception, through error handlers and error hooks; raises nothing but MemoryError."""
+    if request is not None and "ended" in request.__dict__:
+        # A package that has taken the connection over says there what becomes of it.
+        response: Response = await request.ended(request, exc)
+        if response is not exc:
+            return response
     try:
         response = make_response(await _answer(app, request, exc))
         # A library's exception may have those of an upstream server.
@@ -167,6 +175,3 @@ def text_of(exc: "Any") -> "tuple[str, int]":
     if is_answer(exc):
         return exc.reason, exc.status_code
     return ("Out of memory", 503) if isinstance(exc, MemoryError) else ("Internal server error", 500)
-
-
-port.seldom.append(__name__)

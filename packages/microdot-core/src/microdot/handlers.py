@@ -6,6 +6,9 @@ from .hooks import replace, vary
 from .http import HTTPException, Response, const, port
 from .pipeline import chain
 
+if __name__ not in port.seldom:  # first of all: a load that fails leaves something behind, too
+    port.seldom.append(__name__)
+
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
@@ -68,6 +71,3 @@ async def after_error(app: Microdot, request: "Request | None", response: Respon
         except Exception as exc:
             port.print_exception(exc)
     return vary(request, response)
-
-
-port.seldom.append(__name__)

@@ -3,6 +3,9 @@
 from .body import BLOCK, wait
 from .http import HTTPException, const, is_token, port
 
+if __name__ not in port.seldom:  # first of all: a load that fails leaves something behind, too
+    port.seldom.append(__name__)
+
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
@@ -153,6 +156,3 @@ async def load_other(request: "Request") -> None:
 
     request.pending = None
     request.stream = BodyStream(source, bytes(body))
-
-
-port.seldom.append(__name__)

@@ -2,6 +2,9 @@
 
 from .http import HTTPException, Request, const, is_token, port
 
+if __name__ not in port.seldom:  # first of all: a load that fails leaves something behind, too
+    port.seldom.append(__name__)
+
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .http import Response
@@ -161,6 +164,3 @@ async def linger(connection: "Connection") -> None:
             connection.buffer = b""
     except HTTPException:
         pass
-
-
-port.seldom.append(__name__)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .server import Connection
 
 
+print_exception = port.print_exception
+# Modules that a board lets go of when a connection ends; those that were loaded before it served stay.
+let_go = port.seldom
 # MicroPython awaits whatever can be iterated over: this asks the loop once to go on with others.
 _once = (None,) if hasattr(port, "unregister") else None
 

@@ -1,14 +1,31 @@
 """What few WebSockets need: refusals, close codes, pieces and fragments of messages, text that is not ASCII, other hosts.
 
-`websocket.py` loads it when one does.
+`websocket.py` loads it when one does. A board lets go of it when a connection ends, unless the program loaded it before it
+served: strangers cause it to be loaded, too, and must not fill the heap.
 """
+
+def member(ws: "WebSocket | None", name: str) -> "Any":
+    """Return what a `WebSocket` has by a name of this module: functions are methods.
+
+    Args:
+        ws: the WebSocket; None for the name of `microdot.websocket` itself.
+        name: the name.
+    """
+    # Before the imports: CPython's of `websocket.py` asks for `__path__`.
+    if name not in globals():
+        raise AttributeError(name)
+    value = globals()[name]
+    if ws and callable(value):
+        return lambda *args, **named: value(ws, *args, **named)
+    return value
+
 
 import sys
 from asyncio import CancelledError, current_task, sleep
 
 from .http import HTTPException, Response, const
 from .websocket import WebSocket, WebSocketError, serve
-from .wire import field
+from .wire import field, let_go
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -17,12 +34,21 @@ if TYPE_CHECKING:
 
     from .http import Request
 
+if __name__ not in let_go:  # first of all: a load that fails leaves something behind, too
+    let_go.append(__name__)
+
 _TEXT = const(1)
 _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
 
 _LINGER = const(3)  # quarters of a second in which the peer may answer our Close; clients wait one for the end
+
+# What a WebSocket has as long as nothing else was assigned.
+opcode = 0
+subprotocol = None
+close_reason = ""
+_rest = None
 
 
 def _choose(ws: WebSocket, headers: "dict[str, str]") -> None:
@@ -60,7 +86,7 @@ def _read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
     Raises:
         WebSocketError: it is malformed.
     """
-    code = payload[0] << 8 | payload[1] if len(payload) > 1 else 0
+    code = int.from_bytes(payload[:2], "big")
     if not _is_code(code):
         raise ws._end(1002)
     if ws._check(payload[2:], None):
@@ -88,9 +114,6 @@ async def _finish(ws: WebSocket, problem: "BaseException | None") -> "BaseExcept
         problem = None
     # Cancelled because the peer has gone, or on another connection somebody has: nobody else is to know.
     elif isinstance(problem, CancelledError) and ws.closed or isinstance(problem, OSError) and problem.errno in (32, 54, 104, 128):
-        problem = None
-    elif isinstance(problem, Exception) and not isinstance(problem, OSError):
-        print_exception(problem)
         problem = None
     try:
         await close(ws, code, reason)
@@ -187,7 +210,7 @@ async def readinto(ws: WebSocket, buffer: "bytearray | memoryview") -> int:
     return n
 
 
-def process_frame(ws: WebSocket, opcode: int, payload: "Any") -> "tuple[int | None, Any]":
+def _process_websocket_frame(ws: WebSocket, opcode: int, payload: "Any") -> "tuple[int | None, Any]":
     """Return the opcode to answer with, or None, and the message or what to answer."""
     if opcode == _CLOSE:
         raise WebSocketError("Websocket connection closed")
@@ -243,7 +266,7 @@ class Messages:
 
     def _put(self, first: int, data: "Any") -> None:
         self._out.append((first, data))
-        self.ws._full = self.ws._full or 1
+        self.ws._full |= 1
 
     async def flush(self) -> None:
         """Send what was put.
@@ -275,7 +298,7 @@ async def _carry(ws: WebSocket, headers: "dict[str, str]") -> None:
 async def websocket_upgrade(request: "Request", **settings: "Any") -> WebSocket:
     """Make a WebSocket of a request, in any route and after checks of your own.
 
-    It is closed when the handler returns; what the handler returns is not sent.
+    It is closed when the handler has ended, as that of `with_websocket()`; what the handler returns is not sent.
 
     Args:
         request: the request.
@@ -286,11 +309,13 @@ async def websocket_upgrade(request: "Request", **settings: "Any") -> WebSocket:
     """
     ws = await WebSocket(request, **settings).handshake()
 
-    async def after(request: "Request", response: Response) -> Response:
-        await ws._finish(None)
-        return Response.already_handled
+    async def ended(request: "Request", response: "Any") -> "Any":
+        # Or what the handler has raised in place of it.
+        problem = await ws._finish(None if isinstance(response, (Response, WebSocketError)) else response)
+        return problem or Response.already_handled
 
-    request.after_request(after)
+    request.after_request(ended)
+    request.ended = ended  # type: ignore[attr-defined]
     return ws
 
 
@@ -304,34 +329,27 @@ def websocket_wrapper(
         upgrade_function: makes the `WebSocket` of a request.
     """
 
+    WebSocket.close = close  # type: ignore[method-assign,assignment]  # a class of the program's may call `super().close()`
+
     async def wrapper(request: "Request", *args: "Any", **kwargs: "Any") -> Response:
         ws = await upgrade_function(request)
-        await serve(ws, f(request, ws, *args, **kwargs))
+        try:
+            await serve(ws, f(request, ws, *args, **kwargs))
+        finally:
+            await ws.close()  # it is closed, but one of a class of the program's may have more to do
         return Response.already_handled
 
     return wrapper
 
 
-try:
-    from sys import print_exception  # type: ignore[attr-defined]
-except ImportError:  # CircuitPython and CPython
-    from traceback import print_exception
 carrier: "Any" = Messages
 if sys.implementation.name not in ("micropython", "circuitpython"):
     import microdot._websocket_hosts  # which puts `carrier()` and `_check()` of its own in these places
 
-# Last, and the way here last of all: a board whose heap is full in between comes again.
-WebSocket.opcode = 0
-WebSocket.subprotocol = None
-WebSocket.close_reason = ""
-WebSocket.close = close  # type: ignore[method-assign,assignment]
-WebSocket.readinto = readinto  # type: ignore[method-assign,assignment]
-WebSocket._process_websocket_frame = process_frame  # type: ignore[method-assign,assignment]
-WebSocket._rest = None
-WebSocket._choose = _choose  # type: ignore[method-assign,assignment]
-WebSocket._carry = _carry  # type: ignore[method-assign,assignment]
-WebSocket._read_close = _read_close  # type: ignore[method-assign,assignment]
-WebSocket._check = _check  # type: ignore[method-assign,assignment]
-WebSocket._first = _first  # type: ignore[method-assign,assignment]
-WebSocket._finish = _finish  # type: ignore[method-assign,assignment]
-del WebSocket.__getattr__
+    # Here nothing is gained by looking for it each time.
+    for _name in (
+        "opcode subprotocol close_reason _rest close readinto _process_websocket_frame"
+        " _choose _carry _read_close _check _first _finish"
+    ).split():
+        setattr(WebSocket, _name, globals()[_name])
+    del WebSocket.__getattr__

@@ -16,7 +16,7 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import sha1
 
 from .http import HTTPException, Response, const
-from .wire import arrival, field, leave, look, switch
+from .wire import arrival, field, leave, look, print_exception, switch
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class WebSocket:
 
     _pieces = False  # readinto() asks for pieces of messages
     _busy = False  # somebody receives
-    _full = 0  # 1: the peer has to take what was written before more is, 2: and somebody waits for that
+    _full = 0  # bits: 1, the peer has to take what was written before more is; 2, somebody waits for that
     _sender: "Any" = None  # the task that is sending a message in fragments
     _quiet = 0  # ticks of the server since the last frame
     _over = False  # the peer will send no more
@@ -157,9 +157,9 @@ class WebSocket:
             setattr(self, name, settings[name])
 
     def __getattr__(self, name: str) -> "Any":
-        import microdot._websocket  # which gives the class all the rest, and takes this function away
+        from ._websocket import member
 
-        return getattr(self, name)
+        return member(self, name)
 
     async def handshake(self) -> "WebSocket":
         """Check the client's handshake (4.2.1) and answer it; returns itself.
@@ -340,7 +340,7 @@ class WebSocket:
             else:
                 data = head + data
             if link.write(data):
-                self._full = self._full or 1
+                self._full |= 1
         except OSError:
             raise self._end(1006)
 
@@ -476,7 +476,8 @@ def with_websocket(f: "Callable[..., Any] | None" = None, **settings: "Any") -> 
 
 async def serve(ws: WebSocket, work: "Any") -> None:
     """Await what a handler has returned, and close its WebSocket when it has ended."""
-    ws._link.task = current_task()
+    link = ws._link
+    link.task = current_task()
     problem: "BaseException | None" = None
     try:
         if not ws.closed:  # else the connection ended before this task began
@@ -490,21 +491,21 @@ async def serve(ws: WebSocket, work: "Any") -> None:
             problem = await ws._finish(problem)
     except BaseException as exc:
         problem = exc
-    if ws._link.then is True:  # `leave()`: the request is over
-        ws._link.close()
-        if isinstance(problem, Exception):
-            # Nobody awaits this task, and asyncio would keep one that has failed, with all that it holds.
-            from sys import print_exception  # type: ignore[attr-defined]
-
-            problem = print_exception(problem)
+    left = link.then is True  # `leave()`: the request is over
+    if left:
+        link.close()
+    # Nobody awaits a task that was left, and asyncio would keep one that has failed, with all that it holds.
+    if isinstance(problem, Exception) and (left or not isinstance(problem, OSError)):
+        problem = print_exception(problem)
     if problem:
         raise problem
 
 
 def __getattr__(name: str) -> "Any":
-    import microdot._websocket as rest  # for `websocket_upgrade()`, and for `websocket_wrapper()` of existing programs
+    # For `websocket_upgrade()`, and for `websocket_wrapper()` of existing programs.
+    from ._websocket import member
 
-    return getattr(rest, name)
+    return member(None, name)
 
 
 if sys.implementation.name not in ("micropython", "circuitpython"):
