@@ -127,9 +127,9 @@ async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Re
     """Make the response for an exception, through error handlers and error hooks; raises nothing but MemoryError."""
     if request is not None and "ended" in request.__dict__:
         # A package that has taken the connection over says there what becomes of it.
-        response: Response = await request.ended(request, exc)
-        if response is not exc:
-            return response
+        result: "Response | Exception" = await request.ended(request, exc)
+        if isinstance(result, Response):
+            return result
     try:
         response = make_response(await _answer(app, request, exc))
         # A library's exception may have those of an upstream server.

@@ -80,18 +80,18 @@ async def close(ws: WebSocket, code: int = 1000, reason: str = "") -> None:
         pass
 
 
-def _read_close(ws: WebSocket, payload: "bytes | bytearray") -> int:
+def _read_close(ws: WebSocket, data: "bytes | bytearray") -> int:
     """Return the code of a Close frame, and keep its reason.
 
     Raises:
         WebSocketError: it is malformed.
     """
-    code = int.from_bytes(payload[:2], "big")
+    code = int.from_bytes(data[:2], "big")
     if not _is_code(code):
         raise ws._end(1002)
-    if ws._check(payload[2:], None):
+    if ws._check(data[2:], None):
         raise ws._end(1007)
-    ws.close_reason = str(payload[2:], "utf-8")
+    ws.close_reason = str(data[2:], "utf-8")
     return code
 
 
@@ -210,13 +210,13 @@ async def readinto(ws: WebSocket, buffer: "bytearray | memoryview") -> int:
     return n
 
 
-def _process_websocket_frame(ws: WebSocket, opcode: int, payload: "Any") -> "tuple[int | None, Any]":
+def _process_websocket_frame(ws: WebSocket, opcode: int, data: "Any") -> "tuple[int | None, Any]":
     """Return the opcode to answer with, or None, and the message or what to answer."""
     if opcode == _CLOSE:
         raise WebSocketError("Websocket connection closed")
     if opcode == _TEXT:
-        payload = str(payload, "utf-8")
-    return _PONG if opcode == _PING else None, None if opcode == _PONG else payload
+        data = str(data, "utf-8")
+    return _PONG if opcode == _PING else None, None if opcode == _PONG else data
 
 
 # Hosts that frame messages themselves ---------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ class WebSocket:
         async def _carry(self, headers: dict[str, str]) -> None:
             """Shake hands on a host that is not the native server."""
 
-        def _read_close(self, payload: bytes | bytearray) -> int:
+        def _read_close(self, data: bytes | bytearray) -> int:
             """Return the code of a Close frame, and keep its reason."""
 
         def _check(self, data: bytes | bytearray, state: Any) -> Any:
@@ -148,7 +148,7 @@ class WebSocket:
         async def _finish(self, problem: BaseException | None) -> BaseException | None:
             """Close when a handler has ended; returns what is still to be raised of what it raised."""
 
-        def _process_websocket_frame(self, opcode: int, payload: Any) -> tuple[int | None, Any]:
+        def _process_websocket_frame(self, opcode: int, data: Any) -> tuple[int | None, Any]:
             """Return the opcode to answer with, or None, and the message or what to answer: for existing programs."""
 
     def __init__(self, request: "Request", **settings: "Any") -> None:
