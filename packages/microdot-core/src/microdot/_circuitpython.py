@@ -25,7 +25,7 @@ REASONS = {200: b"OK"}  # nothing reads the phrase of a status (RFC 9112 4), so 
 # Errors that only mean that the client has gone.
 GONE = (9, 32, 54, 103, 104, 107, 110, 113, 116, 128)
 # Modules that were loaded for something that seldom happens: `_micropython.py` lets go of them.
-seldom: "list[str]" = []
+seldom: "set[str]" = set()
 
 _READ = const(512)  # bytes per read: a browser's head in one or two
 _PAUSE = const(25)  # milliseconds between two looks for a new connection

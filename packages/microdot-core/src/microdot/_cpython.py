@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-seldom: "list[str]" = []  # of use on boards
+seldom: "set[str]" = set()  # of use on boards
 
 SERVER = True
 _SETTINGS = {

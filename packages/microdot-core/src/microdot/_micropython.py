@@ -28,7 +28,7 @@ print_exception = sys.print_exception
 # Modules that were loaded for something that seldom happens. They are let go when the connection ends, so that strangers
 # cannot fill the heap with them; what the program loaded before it served stays.
 # Sources and frozen modules stay: those would be compiled again and again, these hold next to no heap.
-seldom: "list[str]" = []
+seldom: "set[str]" = set()
 
 # Bytes that are read at once: a browser's head in two. One buffer for all connections, made early: a heap that has been in
 # use for long may have no other piece of that length.

@@ -144,4 +144,4 @@ def parse(request: "Request") -> "Any":
     return value
 
 
-port.seldom.append(__name__)
+port.seldom.add(__name__)

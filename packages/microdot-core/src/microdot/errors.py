@@ -2,8 +2,7 @@
 
 from .http import HTTPException, Response, const, make_response, port
 
-if __name__ not in port.seldom:  # first of all: a load that fails leaves something behind, too
-    port.seldom.append(__name__)
+port.seldom.add(__name__)  # first of all: a load that fails leaves something behind, too
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:

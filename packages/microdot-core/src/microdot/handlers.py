@@ -6,8 +6,7 @@ from .hooks import replace, vary
 from .http import HTTPException, Response, const, port
 from .pipeline import chain
 
-if __name__ not in port.seldom:  # first of all: a load that fails leaves something behind, too
-    port.seldom.append(__name__)
+port.seldom.add(__name__)  # first of all: a load that fails leaves something behind, too
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:

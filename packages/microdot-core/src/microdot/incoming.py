@@ -3,8 +3,7 @@
 from .body import BLOCK, wait
 from .http import HTTPException, const, is_token, port
 
-if __name__ not in port.seldom:  # first of all: a load that fails leaves something behind, too
-    port.seldom.append(__name__)
+port.seldom.add(__name__)  # first of all: a load that fails leaves something behind, too
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:

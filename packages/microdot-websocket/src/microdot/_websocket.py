@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
     from .http import Request
 
-if __name__ not in let_go:  # first of all: a load that fails leaves something behind, too
-    let_go.append(__name__)
+let_go.add(__name__)  # first of all: a load that fails leaves something behind, too
 
 _TEXT = const(1)
 _CLOSE = const(8)
