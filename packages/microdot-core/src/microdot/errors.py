@@ -124,9 +124,9 @@ def options(app: "Microdot", request: "Request", own: bool) -> "tuple[Any, Any, 
 
 async def fail(app: "Microdot", request: "Request | None", exc: Exception) -> Response:
     """Make the response for an exception, through error handlers and error hooks; raises nothing but MemoryError."""
-    if request is not None and "ended" in request.__dict__:
+    if request is not None and "fail" in request.__dict__:
         # A package that has taken the connection over says there what becomes of it.
-        result: "Response | Exception" = await request.ended(request, exc)
+        result: "Response | Exception" = await request.fail(request, exc)
         if isinstance(result, Response):
             return result
     try:

@@ -308,13 +308,13 @@ async def websocket_upgrade(request: "Request", **settings: "Any") -> WebSocket:
     """
     ws = await WebSocket(request, **settings).handshake()
 
-    async def ended(request: "Request", response: "Any") -> "Any":
+    async def after(request: "Request", response: "Any") -> "Any":
         # Or what the handler has raised in place of it.
         problem = await ws._finish(None if isinstance(response, (Response, WebSocketError)) else response)
         return problem or Response.already_handled
 
-    request.after_request(ended)
-    request.ended = ended  # type: ignore[attr-defined]
+    request.after_request(after)
+    request.fail = after  # type: ignore[attr-defined]
     return ws
 
 
