@@ -6,6 +6,7 @@ happens is in `rare.py`.
 """
 
 import time
+from asyncio import create_task
 
 from .http import HTTPException, Request, Response, const, date, parse_head, port as _port
 
@@ -129,7 +130,7 @@ class Connection(_port.Link):
     left = 0  # bytes of the request body that were not read yet, -1 when it is chunked
     watch: "Callable[[], None] | None" = None  # called at every tick
     upgraded = False  # handed over to a handler
-    then: "Any" = None  # a coroutine that goes on with it when the request is over
+    then: "Any" = None  # a coroutine that goes on with it when the request is over; True when it does
     if TYPE_CHECKING:
         begun: bool  # some of the response is on its way
         # While `left`: 64ths of a tick that its waits may still take, -1 before the first,
@@ -176,7 +177,8 @@ class Connection(_port.Link):
                 if self.buffer:  # pipelined: others get their turn, and we learn when the peer has gone
                     await _port.sleep_ms(0)
             if self.then:
-                await self.then
+                create_task(self.then)  # which closes the connection: this task and all that it holds are not needed
+                self.then = True
         except Exception as exc:  # MemoryError among them
             if not isinstance(exc, OSError) or exc.errno not in _port.GONE:
                 try:
@@ -187,7 +189,8 @@ class Connection(_port.Link):
                 except Exception:  # the client has gone, or there is no heap to say so
                     pass
         finally:
-            self.close()
+            if self.then is not True:
+                self.close()
 
     async def _answer(self, end: int) -> bool:
         """Answer one request; True when the connection may take another.

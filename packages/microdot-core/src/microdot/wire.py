@@ -6,13 +6,10 @@ take some first: `await flush()`; `expires`, the tick at which `fill()` raises a
 `expire(exc)` for now; `task`, which runs the handler; `watch`, a function that is called at every tick, four times a second.
 """
 
-from asyncio import create_task
-
 from .http import const, port
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from .http import Request
@@ -89,7 +86,7 @@ def leave(request: "Request", work: "Any") -> bool:
     Args:
         request: the request.
         work: the coroutine; it is not begun yet. It runs in a task of its own, which it gives to `connection.task`, and
-            closes the connection when it has ended: then `connection.then` is True.
+            closes the connection when it has ended, where `connection.then` is True.
 
     Returns:
         False when hooks, error handlers or a deadline look at the end of the request: then await `work` in the handler.
@@ -105,15 +102,8 @@ def leave(request: "Request", work: "Any") -> bool:
         for hook in ("after", "error", "done"):
             if app.hooks[hook]:
                 return False
-    connection.then = _hand_over(connection, work) if _once else work
+    connection.then = work
     return True
-
-
-def _hand_over(connection: "Connection", work: "Any") -> "Generator[None, None, None]":
-    connection.then = True
-    create_task(work)
-    # For ever: nobody wakes the task that waits here, so it is garbage with all that it holds.
-    yield
 
 
 port.collect()  # loading this and who asked for it left garbage: what they make now finds places without holes between
