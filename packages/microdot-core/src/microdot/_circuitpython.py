@@ -190,7 +190,7 @@ def write_soon(link: "Link", data: bytes) -> bool:
     """Send one of many pieces: as `write()`, but always asks for `flush()`, where others get their turn.
 
     Raises:
-        OSError: the peer has gone, or has closed its half: a stream is for somebody who listens.
+        OSError: the peer has gone, or has closed its half: a stream without a length is for somebody who listens.
     """
     if link.eof and link.watch:
         raise OSError(104)

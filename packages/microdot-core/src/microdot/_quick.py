@@ -13,7 +13,7 @@ from json import dumps
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from . import bodies, body, datastructures, headers, incoming, lazy, methods, named as named, replies
+from . import bodies, body, datastructures, headers, incoming, lazy, methods, named, replies
 from ._cpython import REASONS
 from .app import Microdot
 from .headers import Headers, NoCaseDict, check_value, decode, set_headers
